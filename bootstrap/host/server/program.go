@@ -1,0 +1,109 @@
+//go:build linux
+
+// Package server finds redis-server and valkey-server programs on a host, and
+// gets them there: as packages of the distribution, or built from source.
+package server
+
+import (
+	"context"
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
+)
+
+// Program is a server program on this host.
+type Program struct {
+	// Binary is its path; empty if there is none.
+	Binary  string
+	Version Version
+	// Systemd says that it can tell systemd when it is ready.
+	Systemd bool
+}
+
+// BinaryName is the name of a flavor's program.
+func BinaryName(f spec.Flavor) string {
+	if f == spec.FlavorValkey {
+		return "valkey-server"
+	}
+	return "redis-server"
+}
+
+// Examine asks the program itself for its version.
+func Examine(ctx context.Context, binary string) (Program, error) {
+	out, err := exec.CommandContext(ctx, binary, "--version").CombinedOutput()
+	if err != nil {
+		return Program{}, fmt.Errorf("%s --version: %w: %s", binary, err, strings.TrimSpace(string(out)))
+	}
+	_, after, _ := strings.Cut(string(out), "v=")
+	v, ok := parseVersion(after)
+	if !ok {
+		return Program{}, fmt.Errorf("%s --version: no version in %q", binary, strings.TrimSpace(string(out)))
+	}
+	return Program{Binary: binary, Version: v, Systemd: linksSystemd(binary)}, nil
+}
+
+// linksSystemd says whether the program was built to talk to systemd. One that
+// was not never reports that it is ready.
+func linksSystemd(binary string) bool {
+	f, err := elf.Open(binary)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	libraries, err := f.ImportedLibraries()
+	return err == nil && slices.ContainsFunc(libraries, func(l string) bool { return strings.HasPrefix(l, "libsystemd.so") })
+}
+
+// find looks for an installed program; empty if there is none. The directories
+// are those of packages and of make install, which need not be in the PATH of a
+// login over SSH.
+func find(flavor spec.Flavor) string {
+	name := BinaryName(flavor)
+	if file, err := exec.LookPath(name); err == nil {
+		if file, err = filepath.Abs(file); err == nil {
+			return file
+		}
+	}
+	for _, dir := range []string{"/usr/local/bin", "/usr/bin", "/usr/sbin", "/usr/local/sbin"} {
+		if st, err := os.Stat(filepath.Join(dir, name)); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			return filepath.Join(dir, name)
+		}
+	}
+	return ""
+}
+
+// Installed examines the program that is there; a zero Program if there is none.
+func Installed(ctx context.Context, flavor spec.Flavor) (Program, error) {
+	binary := find(flavor)
+	if binary == "" {
+		return Program{}, nil
+	}
+	return Examine(ctx, binary)
+}
+
+// Preinstalled takes the program that is there, which must be the wanted version.
+func Preinstalled(ctx context.Context, want spec.Server) (Program, error) {
+	p, err := Installed(ctx, want.Flavor)
+	if err != nil {
+		return Program{}, err
+	}
+	if p.Binary == "" {
+		return Program{}, &spec.Failure{
+			Cause:  fmt.Sprintf("this host has no %s", BinaryName(want.Flavor)),
+			Advice: fmt.Sprintf("Install it, or set server.install to %q or %q.", spec.InstallPackage, spec.InstallSource),
+		}
+	}
+	if !p.Version.Matches(want.Version) {
+		return Program{}, &spec.Failure{
+			Cause:  fmt.Sprintf("this host has %s %s, and %s is wanted", filepath.Base(p.Binary), p.Version, want.Version),
+			Advice: fmt.Sprintf("Install the wanted version, or set server.version to %q.", p.Version),
+		}
+	}
+	return p, nil
+}

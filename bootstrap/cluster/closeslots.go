@@ -1,0 +1,154 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
+)
+
+// closeSlots ends moves of slots that were cut off, in favour of their owner: it
+// gets the keys that others hold in them, and the slots are closed everywhere.
+func (e *executor) closeSlots(ctx context.Context, s Step) error {
+	// An owner that migrates a slot takes no key into it.
+	if err := setSlots(ctx, e.f.client(s.Node), s.Slots, "STABLE", ""); err != nil {
+		return err
+	}
+	var primaries []string
+	for _, name := range e.f.names() {
+		if name == s.Node || e.ids[name] == "" {
+			continue
+		}
+		replica, err := isReplica(ctx, e.f.client(name))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if !replica {
+			primaries = append(primaries, name)
+		}
+	}
+	for _, name := range primaries {
+		if err := e.surrender(ctx, name, s); err != nil {
+			return fmt.Errorf("move keys from %s to their owner %s: %w", name, s.Node, err)
+		}
+	}
+	return each(ctx, primaries, func(ctx context.Context, name string) error {
+		err := setSlots(ctx, e.f.client(name), s.Slots, "STABLE", "")
+		if isNoPrimary(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// surrender moves the keys that holder has in slots of another node to that one.
+func (e *executor) surrender(ctx context.Context, holder string, s Step) error {
+	c := e.f.client(holder)
+	held, err := keysIn(ctx, c, s.Slots)
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	// Only from an open slot may a node that does not own it move keys.
+	if err := setSlots(ctx, c, held, "IMPORTING", e.ids[s.Node]); err != nil {
+		return err
+	}
+	pump := newKeyPump(e, holder, s.Node)
+	for slot := range held.All {
+		err := pump.emptySlot(ctx, slot)
+		if isReply(err, "BUSYKEY") {
+			err = e.dropCopies(ctx, pump, slot)
+		}
+		if err != nil {
+			return fmt.Errorf("slot %d: %w", slot, err)
+		}
+	}
+	return nil
+}
+
+// keysIn are those of the slots in which a node has keys, whoever owns them.
+func keysIn(ctx context.Context, c *redis.Client, slots Slots) (Slots, error) {
+	var counts []*redis.IntCmd
+	_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for slot := range slots.All {
+			counts = append(counts, p.ClusterCountKeysInSlot(ctx, slot))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var held []Range
+	for slot := range slots.All {
+		if counts[0].Val() > 0 {
+			held = append(held, Range{slot, slot})
+		}
+		counts = counts[1:]
+	}
+	return SlotsOf(held...), nil
+}
+
+// dropCopies settles the keys of a slot that its owner has too: a copy that is
+// equal goes. Where the two differ the owner's is what clients have been seeing,
+// but only a person knows whether the other one holds something that is missed.
+func (e *executor) dropCopies(ctx context.Context, k *keyPump, slot int) error {
+	c := e.f.client(k.source)
+	count, err := c.ClusterCountKeysInSlot(ctx, slot).Result()
+	if err != nil {
+		return err
+	}
+	keys, err := c.ClusterGetKeysInSlot(ctx, slot, int(count)).Result()
+	if err != nil {
+		return err
+	}
+	var differing []string
+	for _, key := range keys {
+		copied, err := dumpAsking(ctx, c, key)
+		if err != nil {
+			return err
+		}
+		original, err := e.f.client(k.target).Dump(ctx, key).Result()
+		switch {
+		case errors.Is(err, redis.Nil):
+			err = k.move(ctx, []string{key}, 0)
+		case err == nil && original == copied:
+			err = asking(ctx, c, "DEL", key)
+		case err == nil:
+			differing = append(differing, fmt.Sprintf("%q", key))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(differing) == 0 {
+		return nil
+	}
+	slices.Sort(differing)
+	return &spec.Failure{Host: k.source, Step: "close slots",
+		Cause: fmt.Sprintf("%d keys of slot %d are on %s, which owns it and serves them, and with other values on %s: %s",
+			len(differing), slot, k.target, k.source, firstFew(differing)),
+		Advice: fmt.Sprintf("Nothing was deleted. Look at both, and delete those on %s (redis-cli: ASKING, then DEL) or on %s, whichever are not wanted. Then apply again.", k.source, k.target),
+	}
+}
+
+func asking(ctx context.Context, c *redis.Client, args ...any) error {
+	_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Do(ctx, "ASKING")
+		p.Do(ctx, args...)
+		return nil
+	})
+	return err
+}
+
+func dumpAsking(ctx context.Context, c *redis.Client, key string) (string, error) {
+	var dump *redis.StringCmd
+	_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Do(ctx, "ASKING")
+		dump = p.Dump(ctx, key)
+		return nil
+	})
+	return dump.Val(), err
+}

@@ -1,0 +1,300 @@
+//go:build linux
+
+package cluster_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/cluster"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
+)
+
+// patient is a cluster of three shards with keys, to be damaged and repaired.
+// Nodes 0 to 2 are its primaries, in the order of their slots.
+type patient struct {
+	*clustertest.Cluster
+	t      *testing.T
+	d      cluster.Desired
+	client *redis.ClusterClient
+}
+
+const patientKeys = 20_000
+
+func newPatient(t *testing.T) *patient {
+	c := clustertest.Start(t, 6, clustertest.Restart(), clustertest.Directive("appendonly", "yes"), clustertest.Directive("appendfsync", "no"))
+	p := &patient{Cluster: c, t: t, d: cluster.Desired{Nodes: specNodes(t, c.Addrs()), ReplicasPerShard: 1}}
+	mustApply(t, p.d, spec.Auth{})
+	p.client = c.NewClient()
+	fill(t, p.client, patientKeys)
+	return p
+}
+
+// do sends a command to node i.
+func (p *patient) do(i int, args ...any) any {
+	p.t.Helper()
+	reply, err := p.Node(i).Client().Do(p.t.Context(), args...).Result()
+	if err != nil {
+		p.t.Fatalf("n%d: %v: %v", i, args, err)
+	}
+	return reply
+}
+
+func (p *patient) id(i int) any { return p.do(i, "CLUSTER", "MYID") }
+
+// slotOf is a slot of node i with at least one key, and those keys.
+func (p *patient) slotOf(i int) (slot int, keys []string) {
+	p.t.Helper()
+	bySlot := map[int][]string{}
+	for k := range patientKeys {
+		key := fmt.Sprintf("key:%d", k)
+		bySlot[spec.Slot(key)] = append(bySlot[spec.Slot(key)], key)
+	}
+	mine, err := p.Node(i).Client().ClusterNodes(p.t.Context()).Result()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	peers, err := cluster.ParseNodes(mine)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, peer := range peers {
+		if !peer.Has("myself") {
+			continue
+		}
+		for slot := range peer.Slots.All {
+			if len(bySlot[slot]) >= 2 {
+				return slot, bySlot[slot]
+			}
+		}
+	}
+	p.t.Fatalf("n%d has no slot with two keys", i)
+	return 0, nil
+}
+
+// primaries are the indexes of three nodes that are primaries now.
+func (p *patient) primaries() (at []int) {
+	for i := range p.Addrs() {
+		if strings.Contains(p.Node(i).Client().Info(p.t.Context(), "replication").Val(), "role:master") {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// replicaNot is a replica of another primary than node i.
+func (p *patient) replicaNot(primary int) int {
+	for i := range p.Addrs() {
+		text := p.Node(i).Client().ClusterNodes(p.t.Context()).Val()
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, "myself,slave") && !strings.Contains(line, fmt.Sprint(p.id(primary))) {
+				return i
+			}
+		}
+	}
+	p.t.Fatal("no replica")
+	return 0
+}
+
+func (p *patient) migrate(from, to int, flags []any, keys ...string) {
+	p.t.Helper()
+	args := append([]any{"MIGRATE", "127.0.0.1", p.Node(to).Port(), "", 0, 5000}, flags...)
+	args = append(args, "KEYS")
+	for _, key := range keys {
+		args = append(args, key)
+	}
+	p.do(from, args...)
+}
+
+// TestRepair damages one cluster in one way after the other, as interrupted
+// tools and people do, and applies: it is whole again, with every key.
+func TestRepair(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	var a, b int // the primaries that the damage is done to
+	var slot int
+	var keys []string
+	open := func() {
+		p.do(b, "CLUSTER", "SETSLOT", slot, "IMPORTING", p.id(a))
+		p.do(a, "CLUSTER", "SETSLOT", slot, "MIGRATING", p.id(b))
+	}
+	for _, damage := range []struct {
+		name string
+		do   func()
+		// mend, if set, is what a person has to do after a refusal that names the key.
+		mend func()
+	}{
+		{name: "a move cut off halfway", do: func() {
+			open()
+			p.migrate(a, b, nil, keys[0])
+		}},
+		{name: "a move that only the source remembers", do: func() {
+			open()
+			p.migrate(a, b, nil, keys[0])
+			p.do(b, "CLUSTER", "SETSLOT", slot, "STABLE")
+		}},
+		{name: "a move that only the target remembers, before any key", do: func() {
+			p.do(b, "CLUSTER", "SETSLOT", slot, "IMPORTING", p.id(a))
+		}},
+		{name: "a move that only the target remembers, with keys", do: func() {
+			open()
+			p.migrate(a, b, nil, keys[0])
+			p.do(a, "CLUSTER", "SETSLOT", slot, "STABLE")
+		}},
+		{name: "a key and its copy", do: func() {
+			p.do(b, "CLUSTER", "SETSLOT", slot, "IMPORTING", p.id(a))
+			p.migrate(a, b, []any{"COPY"}, keys...)
+		}},
+		{
+			name: "a key with two values",
+			do: func() {
+				p.do(b, "CLUSTER", "SETSLOT", slot, "IMPORTING", p.id(a))
+				p.migrate(a, b, []any{"COPY"}, keys...)
+				p.asking(b, "SET", keys[0], "another value")
+			},
+			mend: func() {
+				if got := p.Node(a).Client().Get(t.Context(), keys[0]).Val(); got == "" || got == "another value" {
+					t.Errorf("the owner's %s is now %q", keys[0], got)
+				}
+				if got := p.asking(b, "GET", keys[0]); got != "another value" {
+					t.Errorf("the copy of %s is now %v", keys[0], got)
+				}
+				p.asking(b, "DEL", keys[0])
+			},
+		},
+		{name: "slots that their owner gave up", do: func() {
+			p.do(a, "CLUSTER", "DELSLOTS", slot, slot+1, slot+2)
+		}},
+		{name: "slots that everybody gave up", do: func() {
+			for _, i := range p.primaries() {
+				p.do(i, "CLUSTER", "DELSLOTS", slot, slot+1, slot+2)
+			}
+		}},
+		{name: "an owner that only some believe", do: func() {
+			for _, i := range p.primaries() {
+				if i != a && i != b {
+					p.do(i, "CLUSTER", "SETSLOT", slot, "NODE", p.id(b))
+				}
+			}
+		}},
+		{name: "an address nobody is at", do: func() {
+			p.do(a, "CLUSTER", "MEET", "127.0.0.1", 1)
+		}},
+		{name: "nodes that forgot each other", do: func() {
+			p.do(a, "CLUSTER", "FORGET", p.id(b))
+			p.do(b, "CLUSTER", "FORGET", p.id(a))
+		}},
+		{name: "a replica that was reset", do: func() {
+			p.do(p.replicaNot(a), "CLUSTER", "RESET")
+		}},
+		{name: "a replica that was reset hard", do: func() {
+			p.do(p.replicaNot(a), "CLUSTER", "RESET", "HARD")
+		}},
+		{name: "a replica that was attached elsewhere", do: func() {
+			p.do(p.replicaNot(a), "CLUSTER", "REPLICATE", p.id(a))
+		}},
+		{name: "addresses that changed", do: func() { p.moveAddresses() }},
+	} {
+		t.Run(damage.name, func(t *testing.T) {
+			p.t = t
+			at := p.primaries()
+			a, b = at[0], at[1]
+			slot, keys = p.slotOf(a)
+			damage.do()
+			if damage.mend != nil {
+				_, err := apply(t.Context(), t, p.d, spec.Auth{})
+				var f *spec.Failure
+				if !errors.As(err, &f) {
+					t.Fatalf("got %v, want a refusal", err)
+				}
+				if !strings.Contains(f.Error(), keys[0]) || f.Advice == "" {
+					t.Errorf("%q does not name %q, or does not say what to do", f.Error(), keys[0])
+				}
+				damage.mend()
+			}
+			start := time.Now()
+			mustApply(t, p.d, spec.Auth{})
+			t.Logf("repaired in %s", time.Since(start).Round(time.Millisecond))
+			p.client.ReloadState(t.Context())
+			checkFilled(t, p.client, patientKeys)
+			if total := p.keys(); total != patientKeys {
+				t.Errorf("the primaries hold %d keys, want %d", total, patientKeys)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func (p *patient) asking(i int, args ...any) any {
+	p.t.Helper()
+	var last *redis.Cmd
+	if _, err := p.Node(i).Client().Pipelined(p.t.Context(), func(pipe redis.Pipeliner) error {
+		pipe.Do(p.t.Context(), "ASKING")
+		last = pipe.Do(p.t.Context(), args...)
+		return nil
+	}); err != nil {
+		p.t.Fatal(err)
+	}
+	return last.Val()
+}
+
+func (p *patient) keys() (total int64) {
+	for _, i := range p.primaries() {
+		total += p.Node(i).Client().DBSize(p.t.Context()).Val()
+	}
+	return total
+}
+
+// moveAddresses stops all nodes and has each remember the others at ports where
+// nobody is, as if all hosts had got new addresses.
+func (p *patient) moveAddresses() {
+	p.t.Helper()
+	for i := range p.Addrs() {
+		p.Node(i).Stop()
+	}
+	for i := range p.Addrs() {
+		file := filepath.Join(p.Node(i).Dir(), "nodes.conf")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		moved := string(text)
+		for j := range p.Addrs() {
+			if j != i {
+				moved = strings.ReplaceAll(moved, fmt.Sprintf("127.0.0.1:%d@%d", p.Node(j).Port(), p.Node(j).Port()+10000), fmt.Sprintf("127.0.0.2:%d@%d", 2+j, 102+j))
+			}
+		}
+		if err := os.WriteFile(file, []byte(moved), 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	for i := range p.Addrs() {
+		p.Node(i).Start()
+	}
+}
+
+// TestRepairEqualEpochs joins primaries that were all given the same epoch.
+func TestRepairEqualEpochs(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, 3)
+	for i, slots := range [][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}} {
+		client := c.Node(i).Client()
+		if err := client.Do(t.Context(), "CLUSTER", "SET-CONFIG-EPOCH", 7).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.ClusterAddSlotsRange(t.Context(), slots[0], slots[1]).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustApply(t, cluster.Desired{Nodes: specNodes(t, c.Addrs())}, spec.Auth{})
+}

@@ -1,0 +1,294 @@
+//go:build linux
+
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/load/resp"
+)
+
+type connState uint8
+
+const (
+	closed connState = iota
+	connecting
+	ready
+)
+
+// conn is a client's connection to a node.
+type conn struct {
+	client *client
+	target *target
+	state  connState
+	fd     int
+	// index is its place in loop.conns while it is open; generation tells
+	// events of an earlier descriptor apart.
+	index, generation int32
+	// hello is how many replies to AUTH and READONLY are still to come.
+	hello int
+	scan  resp.Scanner
+	// out is what is still to be written, written how much of it has been.
+	out     []byte
+	written int
+	// blocked: the kernel's buffer is full, and EPOLLOUT is awaited.
+	blocked bool
+	dirty   bool
+	// pending are the operations sent and not answered, in order.
+	pending queue
+	// progress is when bytes last moved, or when the first of pending was sent.
+	progress int64
+	// refusal is the kind of an error with which the server turned the connection away.
+	refusal string
+}
+
+// connTo is the client's connection to t, which may be closed.
+func (c *client) connTo(t *target) *conn {
+	for len(c.conns) <= t.index {
+		c.conns = append(c.conns, nil)
+	}
+	if c.conns[t.index] == nil {
+		c.conns[t.index] = &conn{client: c, target: t}
+	}
+	return c.conns[t.index]
+}
+
+// open starts to connect c. The outcome arrives as an event.
+func (l *loop) open(c *conn) error {
+	fd, err := l.dialer.dial(c.target.addr)
+	if err != nil {
+		return err
+	}
+	c.fd, c.state = fd, connecting
+	l.generation++
+	c.index, c.generation = int32(len(l.conns)), l.generation
+	c.progress = l.now
+	if err := l.poller.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLOUT, c.index, c.generation); err != nil {
+		_ = unix.Close(fd)
+		c.state = closed
+		return fmt.Errorf("epoll_ctl: %w", err)
+	}
+	l.conns = append(l.conns, c)
+	l.opening++
+	c.out = l.buffer()
+	c.scan = resp.Scanner{Value: c.scan.Value[:0]}
+	c.hello = len(l.greeting)
+	for _, g := range l.greeting {
+		c.out = append(c.out, g...)
+	}
+	return nil
+}
+
+// connected is called when the connection is there, or has failed.
+func (l *loop) connected(c *conn) {
+	if code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
+		l.lose(c, kindOfErrno(unix.Errno(code)))
+		return
+	}
+	if c.target.roundTrip == 0 {
+		c.target.roundTrip = l.now - c.progress
+	}
+	c.state, c.progress = ready, l.now
+	if err := l.poller.control(unix.EPOLL_CTL_MOD, c.fd, unix.EPOLLIN, c.index, c.generation); err != nil {
+		l.lose(c, "connection")
+		return
+	}
+	for op := c.pending.head; op != nil; op = op.next {
+		op.sent = l.now
+	}
+	if c.hello == 0 {
+		l.opening--
+	}
+	if len(c.out) > 0 {
+		l.markDirty(c)
+	}
+}
+
+func kindOfErrno(errno unix.Errno) string {
+	switch {
+	case errors.Is(errno, unix.ECONNREFUSED):
+		return "refused"
+	case errors.Is(errno, unix.ETIMEDOUT):
+		return "timeout"
+	}
+	return "connection"
+}
+
+func (l *loop) markDirty(c *conn) {
+	if !c.dirty {
+		c.dirty = true
+		l.dirty = append(l.dirty, c)
+	}
+}
+
+// flush writes what the connections have to send.
+func (l *loop) flush() {
+	for len(l.dirty) > 0 {
+		c := l.dirty[len(l.dirty)-1]
+		l.dirty = l.dirty[:len(l.dirty)-1]
+		c.dirty = false
+		if c.state == ready && !c.blocked {
+			l.write(c)
+		}
+	}
+}
+
+func (l *loop) write(c *conn) {
+	n, errno := write(c.fd, c.out[c.written:])
+	switch {
+	case errno == 0:
+		l.recorder.Moved(n)
+		if c.written += n; c.written == len(c.out) {
+			l.unbuffer(c)
+			if c.blocked {
+				c.blocked = false
+				l.await(c, unix.EPOLLIN)
+			}
+			return
+		}
+	case errno == unix.EINTR:
+		l.markDirty(c)
+		return
+	case errno != unix.EAGAIN:
+		l.lose(c, kindOfErrno(errno))
+		return
+	}
+	c.progress = l.now
+	if !c.blocked {
+		c.blocked = true
+		l.await(c, unix.EPOLLIN|unix.EPOLLOUT)
+	}
+}
+
+func (l *loop) await(c *conn, events uint32) {
+	if err := l.poller.control(unix.EPOLL_CTL_MOD, c.fd, events, c.index, c.generation); err != nil {
+		l.lose(c, "connection")
+	}
+}
+
+// read takes the replies that are there. They all get one timestamp.
+func (l *loop) read(c *conn) {
+	n, errno := read(c.fd, l.input)
+	l.now = l.clock()
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return
+	case errno != 0:
+		l.lose(c, kindOfErrno(errno))
+		return
+	case n == 0:
+		l.lose(c, "connection")
+		return
+	}
+	c.progress, c.target.progress = l.now, l.now
+	l.recorder.Moved(n)
+	generation := c.generation
+	for in := l.input[:n]; len(in) > 0; {
+		used, complete, err := c.scan.Scan(in)
+		if err != nil {
+			l.lose(c, "protocol")
+			return
+		}
+		if in = in[used:]; complete {
+			l.reply(c)
+		}
+		if c.state != ready || c.generation != generation {
+			return
+		}
+	}
+}
+
+// lose gives the connection up. What it was asked and has not answered is sent
+// anew, elsewhere if the slot has moved; writes among it are in doubt.
+func (l *loop) lose(c *conn, kind string) {
+	if c.state == closed {
+		return
+	}
+	if c.refusal != "" {
+		kind, c.refusal = c.refusal, ""
+	}
+	reached := c.state == ready
+	if !reached || c.hello > 0 {
+		l.opening--
+	}
+	last := l.conns[len(l.conns)-1]
+	l.conns[c.index], last.index = last, c.index
+	l.conns = l.conns[:len(l.conns)-1]
+	if last != c {
+		// The events of the one that took the free place must find it there.
+		l.reindex(last)
+	}
+	_ = unix.Close(c.fd)
+	c.state, c.blocked, c.dirty = closed, false, false
+	l.unbuffer(c)
+	l.dirty = slices.DeleteFunc(l.dirty, func(d *conn) bool { return d == c })
+	if reached && c.pending.length == 0 && c.hello == 0 {
+		l.config.Topology.Refresh() // it was idle; whether the node is well shows when it is needed
+		return
+	}
+	l.trouble(c.target)
+	for q := c.pending.take(); q.length > 0; {
+		op := q.pop()
+		l.recorder.Error(int(op.item.Command), kind)
+		if reached {
+			l.doubt(op)
+		}
+		op.state &^= asking
+		l.send(op)
+	}
+}
+
+func (l *loop) reindex(c *conn) {
+	events := uint32(unix.EPOLLIN)
+	if c.state == connecting || c.blocked {
+		events |= unix.EPOLLOUT
+	}
+	l.await(c, events)
+}
+
+// minConnectTimeout is for a network that is near; further ones get more.
+const (
+	minConnectTimeout = 50 * time.Millisecond
+	roundTrips        = 4
+)
+
+// overdue is how long c has been silent although something is owed, if that is
+// longer than it may be.
+func (l *loop) overdue(c *conn) (silent int64, tooLong bool) {
+	silent = l.now - c.progress
+	limit := l.config.Workload.RequestTimeout.D().Nanoseconds()
+	if c.state == connecting && c.target.down && c.target.roundTrip > 0 {
+		// The kernel sends its SYN again only after a second; a new attempt finds
+		// a node that has come back sooner.
+		limit = min(limit, max(minConnectTimeout.Nanoseconds(), roundTrips*c.target.roundTrip))
+	}
+	return silent, silent > limit
+}
+
+// keep is how many buffers are kept, and keepSize how big they may be, when
+// nothing needs them.
+const (
+	keep     = 64
+	keepSize = 1 << 20
+)
+
+func (l *loop) buffer() []byte {
+	if n := len(l.buffers); n > 0 {
+		b := l.buffers[n-1]
+		l.buffers = l.buffers[:n-1]
+		return b
+	}
+	return make([]byte, 0, 1024)
+}
+
+func (l *loop) unbuffer(c *conn) {
+	if c.out != nil && len(l.buffers) < keep && cap(c.out) <= keepSize {
+		l.buffers = append(l.buffers, c.out[:0])
+	}
+	c.out, c.written = nil, 0
+}

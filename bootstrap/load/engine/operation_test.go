@@ -1,0 +1,14 @@
+//go:build linux
+
+package engine
+
+import (
+	"testing"
+	"unsafe"
+)
+
+func TestAnOperationFitsACacheLine(t *testing.T) {
+	if size := unsafe.Sizeof(operation{}); size != 64 {
+		t.Errorf("it has %d bytes", size)
+	}
+}

@@ -1,0 +1,155 @@
+//go:build linux
+
+package engine
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// reply handles the reply that c.scan has just found.
+func (l *loop) reply(c *conn) {
+	if c.hello > 0 {
+		l.greeted(c)
+		return
+	}
+	op := c.pending.head
+	if op == nil {
+		// A server that refuses a connection says why before it closes it.
+		if c.scan.Kind == '-' {
+			c.refusal = kindOf(c.scan.Line)
+		}
+		return
+	}
+	if op.is(asking) {
+		op.state &^= asking // this was the reply to ASKING
+		return
+	}
+	c.pending.pop()
+	if c.scan.Kind == '-' {
+		l.failedReply(c, op)
+		return
+	}
+	if c.target.down {
+		l.recovered(c.target)
+	}
+	l.succeeded(c, op)
+}
+
+// greeted takes a reply to AUTH or READONLY.
+func (l *loop) greeted(c *conn) {
+	if c.scan.Kind == '-' {
+		c.refusal = kindOf(c.scan.Line)
+		l.lose(c, c.refusal)
+		return
+	}
+	if c.hello--; c.hello == 0 {
+		l.opening--
+	}
+}
+
+func (l *loop) succeeded(c *conn, op *operation) {
+	if op.intended >= l.config.Start.Nanoseconds() {
+		l.recorder.Done(int(op.item.Command), op.access.Shard(), l.now-op.intended, l.now-op.sent, c.scan.Null)
+	}
+	l.recorder.Answered(op.access, l.now)
+	if l.ledger != nil {
+		l.ledger.Acknowledged(&op.item, uint64(l.now)/1000)
+	}
+	l.release(op)
+}
+
+// release ends op and has its client go on.
+func (l *loop) release(op *operation) {
+	l.inFlight--
+	l.lastDone = l.now
+	c, gone := op.client, op.is(detached)
+	l.recycle(op)
+	switch {
+	case gone:
+	case l.feed != nil:
+		l.idle.push(c)
+		c.pending--
+		if next := c.backlog.pop(); next != nil {
+			l.send(next)
+		}
+	case l.openLoop():
+		l.idle.push(c)
+	default:
+		if c.pending--; c.pending == 0 {
+			l.proceed(c)
+		}
+	}
+}
+
+// failedReply handles an error reply to op.
+func (l *loop) failedReply(c *conn, op *operation) {
+	line := c.scan.Line
+	l.recorder.Error(int(op.item.Command), kindOf(line))
+	switch judge(line) {
+	case moved, ask:
+		l.redirect(c, op, line)
+	case later:
+		l.postpone(op)
+	case elsewhere:
+		l.config.Topology.Refresh()
+		l.postpone(op)
+	case unserving:
+		l.trouble(c.target)
+		l.send(op)
+	default:
+		// The server works; it is the command that it does not like.
+		if c.target.down {
+			l.recovered(c.target)
+		}
+		l.recorder.Answered(op.access, l.now)
+		l.recorder.Failed()
+		l.release(op)
+	}
+}
+
+// redirect follows MOVED and ASK.
+func (l *loop) redirect(c *conn, op *operation, line []byte) {
+	slot, addr, ok := redirection(line)
+	if !ok || slot >= len(l.routes) {
+		l.postpone(op)
+		return
+	}
+	t := l.targetAt(sameHost(addr, c.target))
+	if judge(line) == moved {
+		// A replica that does not serve the slot names its primary; that says
+		// nothing new about who the primary is.
+		l.routes[slot] = uint16(t.index)
+		t.serves = true
+		l.config.Topology.Refresh()
+	} else {
+		op.state |= asking
+	}
+	if op.hops++; op.hops%maxHops == 0 || t.down {
+		op.state &^= asking
+		l.postpone(op)
+		return
+	}
+	l.sendTo(op, t)
+}
+
+// doubt notes that nobody knows whether op, if it is a write, was done.
+func (l *loop) doubt(op *operation) {
+	if !op.access.Write() || op.is(doubtful) {
+		return
+	}
+	op.state |= doubtful
+	l.recorder.Indeterminate()
+	if l.ledger != nil {
+		l.ledger.Doubtful(&op.item)
+	}
+}
+
+func dialKind(err error) string {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return kindOfErrno(errno)
+	}
+	return "connection"
+}

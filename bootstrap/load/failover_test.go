@@ -1,0 +1,255 @@
+//go:build linux
+
+package load
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
+)
+
+// prober asks for a key of one shard again and again, at each node of the
+// cluster by itself, and finds the longest time without an answer. It shares
+// nothing with the engine.
+type prober struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	mu     sync.Mutex
+	last   time.Time
+	gap    time.Duration
+}
+
+func probe(t *testing.T, c *clustertest.Cluster, key string) *prober {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &prober{cancel: cancel, last: time.Now()}
+	for _, addr := range c.Addrs() {
+		p.done.Go(func() {
+			client := redis.NewClient(&redis.Options{Addr: addr, DialTimeout: 20 * time.Millisecond, ReadTimeout: 20 * time.Millisecond, MaxRetries: -1, DialerRetries: 1, Protocol: 2, DisableIdentity: true})
+			defer func() { _ = client.Close() }()
+			for ctx.Err() == nil {
+				if err := client.Set(ctx, key, "", 0).Err(); err == nil {
+					p.answered(time.Now())
+				}
+				time.Sleep(2 * time.Millisecond) // the rate of the probes
+			}
+		})
+	}
+	return p
+}
+
+func (p *prober) answered(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gap = max(p.gap, now.Sub(p.last))
+	p.last = now
+}
+
+func (p *prober) stop() time.Duration {
+	p.cancel()
+	p.done.Wait()
+	return p.gap
+}
+
+// precision is how exactly an outage has to be measured, in ms: 50, and as much
+// again for the prober, which shares two cores with the load and the servers.
+const precision = 2 * 50.0
+
+// keyIn is a key that the node at addr serves.
+func keyIn(t *testing.T, c *clustertest.Cluster, addr string) string {
+	t.Helper()
+	for i := range 1000 {
+		key := fmt.Sprintf("probe:%d", i)
+		if c.NodeAt(addr).Client().Set(t.Context(), key, "", 0).Err() == nil {
+			return key
+		}
+	}
+	t.Fatalf("%s serves no key", addr)
+	return ""
+}
+
+// breakNode does what the caller of a load with a fault does. It keeps mend for
+// after the given time.
+func breakNode(t *testing.T, controls chan<- spec.LoadControl, inflict, mend func(addr string), lasting time.Duration) func(int, string) {
+	return func(fault int, addr string) {
+		go func() {
+			inflict(addr)
+			controls <- spec.LoadControl{Fault: fault, FaultInjected: true}
+			select {
+			case <-time.After(lasting):
+			case <-t.Context().Done():
+			}
+			mend(addr)
+			controls <- spec.LoadControl{Fault: fault, FaultRecovered: true}
+		}()
+	}
+}
+
+func TestALoadGoesThroughAFailover(t *testing.T) {
+	c := clustertest.Start(t, 6)
+	c.Form(1)
+	for name, w := range map[string]spec.Workload{
+		"closed loop": {Clients: 10},
+		"pipelined":   {Clients: 10, Pipeline: 8},
+		"open loop":   {Clients: 50, Rate: 4000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.Duration, w.Keys.Maximum = seconds(8), 20_000
+			r := request(c.Addrs(), w)
+			r.Verify = true
+			r.Faults = []spec.Fault{{At: seconds(2), Kind: spec.FaultKill, Target: "primary:1", RecoverAfter: seconds(3)}}
+			controls := make(chan spec.LoadControl)
+			var p *prober
+			inflict := func(addr string) {
+				p = probe(t, c, keyIn(t, c, addr))
+				c.NodeAt(addr).Kill()
+			}
+			due := breakNode(t, controls, inflict, func(addr string) { c.NodeAt(addr).Start() }, 3*time.Second)
+			res := run(t, r, Hooks{Controls: controls, FaultDue: due})
+			probed := float64(p.stop().Microseconds()) / 1000
+			c.WaitOK()
+
+			f := res.Faults[0]
+			if f.Error != "" || f.Promoted == "" || f.PromotedMS == nil || f.DetectedMS == nil || f.RejoinedAs != "replica" || f.RejoinedMS == nil {
+				t.Fatalf("fault: %+v", f)
+			}
+			if math.Abs(f.UnavailableMS-probed) > precision || *f.DetectedMS > *f.PromotedMS {
+				t.Errorf("unavailable for %.0f ms; by the prober %.0f ms; fault %+v", f.UnavailableMS, probed, f)
+			}
+			if res.FailedOperations > 0 || res.LostWrites > 0 || res.CorruptWrites > 0 || res.VerifiedWrites == 0 {
+				t.Errorf("%d failed; %d lost, %d stale, %d corrupt of %d verified", res.FailedOperations, res.LostWrites, res.StaleWrites, res.CorruptWrites, res.VerifiedWrites)
+			}
+			if res.Errors["connection"] == 0 {
+				t.Errorf("errors: %v", res.Errors)
+			}
+			before, after := res.Timeline[1].Operations, res.Timeline[7].Operations
+			if after < before/2 {
+				t.Errorf("%d operations a second before, %d after", before, after)
+			}
+		})
+	}
+}
+
+func TestAFrozenPrimaryIsNoticed(t *testing.T) {
+	c := clustertest.Start(t, 3, clustertest.Directive("cluster-node-timeout", "15000"))
+	c.Form(0)
+	const frozen = 700 * time.Millisecond
+	for name, w := range map[string]spec.Workload{
+		"shorter than the timeout": {Clients: 10},
+		"longer than the timeout":  {Clients: 10, RequestTimeout: seconds(0.25)},
+		"open loop":                {Clients: 20, Rate: 3000, RequestTimeout: seconds(0.25)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.Duration = seconds(3)
+			r := request(c.Addrs(), w)
+			r.Faults = []spec.Fault{{At: seconds(1), Kind: spec.FaultPause, Target: "primary", RecoverAfter: spec.Duration(frozen)}}
+			controls := make(chan spec.LoadControl)
+			due := breakNode(t, controls, func(addr string) { c.NodeAt(addr).Pause() }, func(addr string) { c.NodeAt(addr).Resume() }, frozen)
+			res := run(t, r, Hooks{Controls: controls, FaultDue: due})
+			f := res.Faults[0]
+			if want := float64(frozen.Milliseconds()); math.Abs(f.UnavailableMS-want) > precision || f.RejoinedAs != "primary" {
+				t.Errorf("fault %+v, want about %.0f ms", f, want)
+			}
+			if res.FailedOperations > 0 {
+				t.Errorf("%d failed", res.FailedOperations)
+			}
+			if timeouts := res.Errors["timeout"]; (timeouts > 0) != (w.RequestTimeout > 0) {
+				t.Errorf("%d timeouts", timeouts)
+			}
+			if w.Rate > 0 && res.Operations+res.Generator.Unsent != int64(w.Rate*3) {
+				t.Errorf("%d operations and %d unsent of %g", res.Operations, res.Generator.Unsent, w.Rate*3)
+			}
+		})
+	}
+}
+
+func TestReshardingFailsNothing(t *testing.T) {
+	c := clustertest.Start(t, 3)
+	c.Form(0)
+	id := func(node int) string {
+		text, err := c.Node(node).Client().Do(t.Context(), "CLUSTER", "MYID").Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	// All keys are in one slot of node 0, the first that is moved.
+	tag := ""
+	for i := 0; tag == ""; i++ {
+		if text := fmt.Sprintf("{%d}", i); spec.Slot(text) < 3 {
+			tag = text
+		}
+	}
+	keys := spec.Keys{Prefix: tag, Minimum: 1, Maximum: 20_000}
+	fill := keys
+	fill.Pattern = spec.PatternSequential
+	run(t, request(c.Addrs(), spec.Workload{Requests: keys.Maximum, Operations: map[string]float64{"set": 1}, Keys: fill, Pipeline: 32}), Hooks{})
+	moved := make(chan struct{})
+	r := request(c.Addrs(), spec.Workload{
+		Duration: seconds(60), Clients: 10, Pipeline: 4, Keys: keys,
+		Operations: map[string]float64{"set": 1, "get": 1}, Commands: []spec.Command{{Command: "MSET __key__ 1 __key__b 2", Weight: 1}},
+	})
+	controls := make(chan spec.LoadControl)
+	started := func() {
+		go func() {
+			defer close(moved)
+			c.CLI("--cluster", "reshard", c.Node(0).Addr(), "--cluster-from", id(0), "--cluster-to", id(1), "--cluster-slots", "3", "--cluster-pipeline", "1", "--cluster-yes")
+			controls <- spec.LoadControl{Stop: true}
+		}()
+	}
+	res := run(t, r, Hooks{Controls: controls, Started: started})
+	<-moved
+	if res.FailedOperations > 0 || res.Errors["ask"] == 0 || res.Errors["moved"] == 0 {
+		t.Errorf("%d failed, errors %v", res.FailedOperations, res.Errors)
+	}
+	if res.ErrorRatio() != 0 {
+		t.Errorf("redirections count as errors: %g", res.ErrorRatio())
+	}
+}
+
+func TestConnectionsThatAreCutAreOpenedAgain(t *testing.T) {
+	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
+	r := request(c.Addrs(), spec.Workload{Duration: seconds(1.5), Clients: 5})
+	killed := int64(0)
+	res := run(t, r, Hooks{Started: func() {
+		go func() {
+			for range 3 {
+				time.Sleep(200 * time.Millisecond) // in the middle of the load
+				n, err := c.Node(0).Client().ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Result()
+				if err != nil {
+					t.Error(err)
+				}
+				killed += n
+			}
+		}()
+	}})
+	if res.FailedOperations > 0 || res.Errors["connection"] == 0 || res.UnavailableMS > 500 || res.Timeline[1].Operations == 0 {
+		t.Errorf("%d failed, errors %v of %d killed, unavailable %.0f ms", res.FailedOperations, res.Errors, killed, res.UnavailableMS)
+	}
+}
+
+func TestVerifyFindsWhatIsLost(t *testing.T) {
+	c := clustertest.Start(t, 3)
+	c.Form(0)
+	limit := int64(0)
+	r := request(c.Addrs(), spec.Workload{Duration: seconds(1.5), Clients: 5, Operations: map[string]float64{"set": 1}, Keys: spec.Keys{Pattern: spec.PatternUnique}})
+	r.Verify, r.Objectives.LostWrites = true, &limit
+	res := run(t, r, Hooks{Started: func() {
+		time.AfterFunc(time.Second, func() {
+			if err := c.Node(0).Client().FlushAll(context.WithoutCancel(t.Context())).Err(); err != nil {
+				t.Error(err)
+			}
+		})
+	}})
+	if res.LostWrites == 0 || res.LostWrites > res.VerifiedWrites/2 || len(res.LostKeys) == 0 || res.Passed || len(res.Breaches) != 1 {
+		t.Errorf("%d lost of %d, such as %q; breaches %q", res.LostWrites, res.VerifiedWrites, res.LostKeys, res.Breaches)
+	}
+}

@@ -1,0 +1,94 @@
+// Package measure records what a load meets: every reply's latency, errors by
+// kind, and the times in which a shard answered nothing. Each thread records on
+// its own; once a second it hands an interval to the collector.
+package measure
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Histograms hold microseconds from 1 to an hour with three significant digits.
+const (
+	lowest  = 1
+	highest = int64(time.Hour / time.Microsecond)
+	digits  = 3
+)
+
+// NewHistogram makes an empty histogram of the kind that all results use.
+func NewHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
+
+// record adds a time in nanoseconds, rounded to microseconds.
+func record(h *hdrhistogram.Histogram, ns int64) {
+	// It can't fail: the value is within the histogram's limits.
+	_ = h.RecordValue(min(max((ns+500)/1000, lowest), highest))
+}
+
+// Shape is what a load's intervals have in them.
+type Shape struct {
+	Threads, Commands, Shards int
+	// OpenLoop has service times and schedule slip recorded besides latencies.
+	OpenLoop bool
+}
+
+// Interval is what one thread measured in one second, or in its part of a stage.
+type Interval struct {
+	// Second counts from the start of the measurement; Stage is the workload's.
+	Second, Stage int
+	// Last says that the thread's second is over.
+	Last     bool
+	Commands []Command
+	// Shards counts operations by shard.
+	Shards []int64
+	// Errors counts error replies and broken attempts by kind.
+	Errors map[string]int64
+	// Slip is how late commands were sent in open loop.
+	Slip *hdrhistogram.Histogram
+	// Bytes is what went over the wire, both ways.
+	Bytes int64
+	// Failed counts operations that did not succeed in the end.
+	Failed int64
+	// Indeterminate counts writes that were under way when a connection broke.
+	Indeterminate int64
+}
+
+// Command is the part of an interval that belongs to one command.
+type Command struct {
+	// Latency counts from the intended send time; its total count is that of the operations.
+	Latency *hdrhistogram.Histogram
+	// Service counts from the actual send; nil in closed loop, where the two are one.
+	Service        *hdrhistogram.Histogram
+	Errors, Misses int64
+}
+
+func newInterval(s Shape) *Interval {
+	iv := &Interval{Commands: make([]Command, s.Commands), Shards: make([]int64, s.Shards), Errors: map[string]int64{}}
+	for i := range iv.Commands {
+		iv.Commands[i].Latency = NewHistogram()
+		if s.OpenLoop {
+			iv.Commands[i].Service = NewHistogram()
+		}
+	}
+	if s.OpenLoop {
+		iv.Slip = NewHistogram()
+	}
+	return iv
+}
+
+func (iv *Interval) reset() {
+	for i := range iv.Commands {
+		c := &iv.Commands[i]
+		c.Latency.Reset()
+		if c.Service != nil {
+			c.Service.Reset()
+		}
+		c.Errors, c.Misses = 0, 0
+	}
+	if iv.Slip != nil {
+		iv.Slip.Reset()
+	}
+	clear(iv.Shards)
+	clear(iv.Errors)
+	*iv = Interval{Commands: iv.Commands, Shards: iv.Shards, Errors: iv.Errors, Slip: iv.Slip}
+}

@@ -1,0 +1,117 @@
+package measure
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+const ms = int64(time.Millisecond)
+
+func TestIntervalsOfAllThreadsAddUp(t *testing.T) {
+	var seconds []Second
+	c := NewCollector(Shape{Threads: 2, Commands: 2, Shards: 3, OpenLoop: true}, 2, func(s Second) { seconds = append(seconds, s) })
+	a, b := c.Recorder(), c.Recorder()
+	a.Done(0, 0, 5*ms, 2*ms, false)
+	b.Done(1, 2, 1*ms, 1*ms, true)
+	b.Error(1, "moved")
+	a.Rotate(0, 1, false)
+	a.Slip(3 * ms)
+	a.Done(0, 0, 7*ms, 2*ms, false)
+	a.Rotate(1, 1, true)
+	b.Failed()
+	b.Rotate(1, 1, true)
+	c.Close()
+	if len(seconds) != 1 || seconds[0].Operations != 3 || seconds[0].Errors != 1 || fmt.Sprint(seconds[0].Shards) != "[2 0 1]" {
+		t.Errorf("seconds: %+v", seconds)
+	}
+	total := c.Total()
+	if got := total.Commands[0].Latency; got.TotalCount() != 2 || got.Max() < 7000 || got.Max() > 7007 {
+		t.Errorf("total: %d operations, max %d", got.TotalCount(), got.Max())
+	}
+	if total.Failed != 1 || total.Commands[1].Misses != 1 || total.Slip.TotalCount() != 1 || total.Commands[0].Service.Max() > 2001 {
+		t.Errorf("total: %+v", total)
+	}
+	if c.Stage(0).Commands[0].Latency.TotalCount() != 1 || c.Stage(1).Commands[0].Latency.TotalCount() != 1 {
+		t.Error("the stages do not add up")
+	}
+}
+
+func TestOutagesAreTimesOfWaitingWithoutAnyAnswer(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := NewCollector(Shape{Threads: 2, Commands: 1, Shards: 1}, 0, nil)
+		defer c.Close()
+		recorders := []*Recorder{c.Recorder(), c.Recorder()}
+		waiting := [2]int{}
+		var now, answered, since int64 // the truth, at millisecond steps
+		var want []span
+		since = -1
+		n := rapid.IntRange(1, 40).Draw(t, "events")
+		for range n {
+			now += rapid.Int64Range(2, 200).Draw(t, "later") * ms
+			thread := rapid.IntRange(0, 1).Draw(t, "thread")
+			a := AccessTo(0, true)
+			if waiting[thread] > 0 && rapid.Bool().Draw(t, "answer") {
+				recorders[thread].Answered(a, now)
+				waiting[thread]--
+				if from := max(answered, since); now-from >= MinOutage.Nanoseconds() {
+					want = append(want, span{from, now})
+				}
+				answered = now
+				if waiting[0]+waiting[1] == 0 {
+					since = -1
+				}
+			} else {
+				recorders[thread].Waits(a, now)
+				if waiting[0]+waiting[1] == 0 {
+					since = now
+				}
+				waiting[thread]++
+			}
+		}
+		now += 10 * ms
+		for _, r := range recorders {
+			r.Finish(now)
+		}
+		if from := max(answered, since); since >= 0 && now-from >= MinOutage.Nanoseconds() {
+			want = append(want, span{from, now})
+		}
+		var got []span
+		for _, o := range c.Outages().List(0, now) {
+			got = append(got, span{o.From, o.To})
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	})
+}
+
+func TestRecordingDoesNotAllocate(t *testing.T) {
+	c := NewCollector(Shape{Threads: 1, Commands: 1, Shards: 1}, 0, nil)
+	defer c.Close()
+	r := c.Recorder()
+	now := int64(0)
+	if n := testing.AllocsPerRun(1000, func() {
+		now += ms / 10
+		r.Waits(AccessTo(0, true), now)
+		r.Answered(AccessTo(0, true), now)
+		r.Done(0, 0, 1000, 1000, false)
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	c := NewCollector(Shape{Threads: 1, Commands: 1, Shards: 1}, 0, nil)
+	defer c.Close()
+	r := c.Recorder()
+	now := int64(0)
+	for b.Loop() {
+		now += 1000
+		r.Waits(AccessTo(0, true), now)
+		r.Answered(AccessTo(0, true), now)
+		r.Done(0, 0, now&0xfffff, 1000, false)
+	}
+}

@@ -1,0 +1,182 @@
+package measure
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// MinOutage is the shortest silence that counts as an outage. It is above
+	// what a fork or a busy machine does to a healthy server.
+	MinOutage = 50 * time.Millisecond
+	// fineness is how exactly threads tell each other of answers.
+	fineness = int64(time.Millisecond)
+	// forget is how long a silence is kept in which nobody is known to have waited.
+	forget = int64(30 * time.Second)
+)
+
+// Access is a shard and a way to use it, in few bits: there are at most as many
+// shards as slots.
+type Access uint16
+
+// AccessTo is reading from, or writing to, a shard.
+func AccessTo(shard int, write bool) Access {
+	if write {
+		return Access(shard)<<1 | 1
+	}
+	return Access(shard) << 1
+}
+
+// Shard is the number of the shard.
+func (a Access) Shard() int { return int(a >> 1) }
+
+// Write says that the access is for writing.
+func (a Access) Write() bool { return a&1 != 0 }
+
+// Outage is a time in which commands waited for a shard and none was answered.
+type Outage struct {
+	Access
+	From, To int64
+}
+
+type span struct{ from, to int64 }
+
+// Outages joins what the threads know: a shard is out while some command waits
+// for it and no thread gets an answer.
+type Outages struct {
+	// answered is when some thread last had an answer, by access.
+	answered []atomic.Int64
+
+	mu sync.Mutex
+	// waits are the times in which a thread had commands waiting without an
+	// answer to that thread; silences those without an answer to any.
+	waits, silences [][]span
+}
+
+func newOutages(shards int) *Outages {
+	return &Outages{
+		answered: make([]atomic.Int64, 2*shards),
+		waits:    make([][]span, 2*shards),
+		silences: make([][]span, 2*shards),
+	}
+}
+
+// access is what one thread knows of one shard.
+type access struct {
+	// answered is when this thread last had an answer, up to fineness too early.
+	answered int64
+	// waiting commands there are, since when without a break.
+	waiting int
+	since   int64
+}
+
+// Waits notes that a command for a shard begins to wait.
+func (r *Recorder) Waits(a Access, now int64) {
+	s := &r.shards[a]
+	if s.waiting == 0 {
+		s.since = now
+	}
+	s.waiting++
+}
+
+// Leaves notes that a command is given up.
+func (r *Recorder) Leaves(a Access) { r.shards[a].waiting-- }
+
+// Answered notes that a command was answered.
+func (r *Recorder) Answered(a Access, now int64) {
+	s := &r.shards[a]
+	s.waiting--
+	if now-s.answered < fineness {
+		return
+	}
+	r.shared.answer(int(a), s, now)
+	s.answered = now
+}
+
+// Finish notes what still waits when the load ends.
+func (r *Recorder) Finish(now int64) {
+	for i := range r.shards {
+		if s := &r.shards[i]; s.waiting > 0 {
+			r.shared.answer(i, s, now)
+		}
+	}
+}
+
+func (o *Outages) answer(i int, s *access, now int64) {
+	before := o.answered[i].Swap(now)
+	least := MinOutage.Nanoseconds()
+	if now-s.answered < least {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if from := max(s.answered, s.since); now-from >= least {
+		o.waits[i] = append(o.waits[i], span{from, now})
+	}
+	if now-before >= least {
+		o.silences[i] = append(o.silences[i], span{before, now})
+	}
+	if n := len(o.silences[i]); n == cap(o.silences[i]) {
+		o.silences[i] = relevant(o.silences[i], o.waits[i], now-forget)
+	}
+}
+
+// relevant drops silences that ended before the given time and in which nobody waited.
+func relevant(silences, waits []span, before int64) []span {
+	return slices.DeleteFunc(silences, func(s span) bool {
+		return s.to < before && !slices.ContainsFunc(waits, func(w span) bool { return w.from < s.to && s.from < w.to })
+	})
+}
+
+// List returns the outages between from and to, in the order of their beginning.
+func (o *Outages) List(from, to int64) []Outage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var list []Outage
+	for i := range o.waits {
+		for _, s := range intersect(sorted(o.silences[i]), union(o.waits[i])) {
+			s.from, s.to = max(s.from, from), min(s.to, to)
+			if s.to-s.from >= MinOutage.Nanoseconds() {
+				list = append(list, Outage{Access(i), s.from, s.to})
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Outage) int { return cmp.Compare(a.From, b.From) })
+	return list
+}
+
+func sorted(spans []span) []span {
+	return slices.SortedFunc(slices.Values(spans), func(a, b span) int { return cmp.Compare(a.from, b.from) })
+}
+
+// union joins spans that overlap or touch.
+func union(spans []span) []span {
+	var out []span
+	for _, s := range sorted(spans) {
+		if n := len(out); n > 0 && s.from <= out[n-1].to {
+			out[n-1].to = max(out[n-1].to, s.to)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// intersect is what two unions share.
+func intersect(a, b []span) []span {
+	var out []span
+	for len(a) > 0 && len(b) > 0 {
+		if from, to := max(a[0].from, b[0].from), min(a[0].to, b[0].to); from < to {
+			out = append(out, span{from, to})
+		}
+		if a[0].to < b[0].to {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return out
+}

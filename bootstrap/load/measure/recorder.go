@@ -1,0 +1,59 @@
+package measure
+
+// Recorder takes one thread's measurements. It is not safe for concurrent use.
+// All times are nanoseconds on the load's clock.
+type Recorder struct {
+	now    *Interval
+	shape  Shape
+	full   chan<- *Interval
+	free   <-chan *Interval
+	shards []access
+	shared *Outages
+}
+
+// Done records an operation that succeeded. A miss is a read that found nothing.
+func (r *Recorder) Done(command, shard int, latency, service int64, miss bool) {
+	c := &r.now.Commands[command]
+	record(c.Latency, latency)
+	if c.Service != nil {
+		record(c.Service, service)
+	}
+	if miss {
+		c.Misses++
+	}
+	r.now.Shards[shard]++
+}
+
+// Error counts an error reply or a broken attempt.
+func (r *Recorder) Error(command int, kind string) {
+	r.now.Errors[kind]++
+	r.now.Commands[command].Errors++
+}
+
+// Failed counts an operation that will not be tried again.
+func (r *Recorder) Failed() { r.now.Failed++ }
+
+// Indeterminate counts a write that was under way when its connection broke.
+func (r *Recorder) Indeterminate() { r.now.Indeterminate++ }
+
+// Moved counts bytes sent or received.
+func (r *Recorder) Moved(bytes int) { r.now.Bytes += int64(bytes) }
+
+// Slip records how late a command was sent in open loop.
+func (r *Recorder) Slip(ns int64) { record(r.now.Slip, ns) }
+
+// Discard forgets what was recorded since the last Rotate: it was the warm-up.
+func (r *Recorder) Discard() { r.now.reset() }
+
+// Rotate hands what was recorded over and goes on with another second or stage.
+// Last says that the second is over for this thread.
+func (r *Recorder) Rotate(second, stage int, last bool) {
+	r.now.Last = last
+	r.full <- r.now
+	select {
+	case r.now = <-r.free:
+	default:
+		r.now = newInterval(r.shape)
+	}
+	r.now.Second, r.now.Stage = second, stage
+}

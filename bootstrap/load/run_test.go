@@ -1,0 +1,210 @@
+//go:build linux
+
+package load
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
+)
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(&logging.VoidLogger{}) // as main does
+	os.Exit(m.Run())
+}
+
+// request is a load of the cluster, or server, at the addresses.
+func request(addrs []string, w spec.Workload) spec.LoadRun {
+	return spec.LoadRun{Versioned: spec.V(), Endpoints: addrs[:1], Workload: w}
+}
+
+func run(t *testing.T, r spec.LoadRun, hooks Hooks) spec.LoadResult {
+	t.Helper()
+	res, err := Run(t.Context(), r, hooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func seconds(s float64) spec.Duration { return spec.Duration(s * float64(time.Second)) }
+
+func TestClosedLoopDoesExactlyWhatWasAsked(t *testing.T) {
+	c := clustertest.Start(t, 3, clustertest.Password("sesame"))
+	c.Form(0)
+	for name, w := range map[string]spec.Workload{
+		"one by one": {Requests: 4001, Clients: 7, Threads: 2, Sequence: spec.SequenceCycle, Keys: spec.Keys{Minimum: 1, Maximum: 100}},
+		"pipelined":  {Requests: 10_003, Clients: 5, Threads: 2, Pipeline: 16, Sequence: spec.SequenceCycle, Keys: spec.Keys{Length: 8}, DataSize: 16},
+		"paced":      {Requests: 1000, Clients: 5, Threads: 2, Rate: 5000, Arrival: spec.ArrivalPoisson, Sequence: spec.SequenceCycle, Keys: spec.Keys{Length: 8}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request(c.Addrs(), w)
+			r.Auth.Password = "sesame"
+			res := run(t, r, Hooks{})
+			if res.Operations != w.Requests || res.FailedOperations != 0 || len(res.Errors) != 0 {
+				t.Errorf("%d operations of %d, %d failed, errors %v", res.Operations, w.Requests, res.FailedOperations, res.Errors)
+			}
+			byCommand, byShard, bySecond := int64(0), int64(0), int64(0)
+			for _, k := range res.ByCommand {
+				byCommand += k.Operations
+			}
+			for _, iv := range res.Timeline {
+				bySecond += iv.Operations
+				for _, n := range iv.ByShard {
+					byShard += n
+				}
+			}
+			if byCommand != w.Requests || byShard != w.Requests || bySecond != w.Requests {
+				t.Errorf("%d by command, %d by shard, %d by second", byCommand, byShard, bySecond)
+			}
+			if len(res.Server.Shards) != 3 || res.Server.Version == "" {
+				t.Errorf("server: %+v", res.Server)
+			}
+		})
+	}
+}
+
+func TestEveryGetFindsWhatItsSetWrote(t *testing.T) {
+	c := clustertest.Start(t, 3)
+	c.Form(0)
+	res := run(t, request(c.Addrs(), spec.Workload{Requests: 2000, Clients: 4, Sequence: spec.SequenceCycle, Keys: spec.Keys{Pattern: spec.PatternUnique}}), Hooks{})
+	for _, k := range res.ByCommand {
+		if k.Misses > 0 || k.Operations != 1000 {
+			t.Errorf("%s: %d operations, %d misses", k.Command, k.Operations, k.Misses)
+		}
+	}
+}
+
+func TestALoadLastsAsLongAsItShould(t *testing.T) {
+	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
+	var seen []Progress
+	res := run(t, request(c.Addrs(), spec.Workload{Duration: seconds(2), Warmup: seconds(0.5), Clients: 3}), Hooks{Progress: func(p Progress) { seen = append(seen, p) }})
+	if res.ElapsedSeconds < 1.99 || res.ElapsedSeconds > 2.2 || len(res.Timeline) != 2 {
+		t.Errorf("it took %.3f s and has %d seconds", res.ElapsedSeconds, len(res.Timeline))
+	}
+	if len(seen) != 2 || seen[1].Operations != res.Operations {
+		t.Errorf("progress: %+v, of %d operations", seen, res.Operations)
+	}
+}
+
+func TestInterruptedLoadReportsWhatItMeasured(t *testing.T) {
+	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	res, err := Run(ctx, request(c.Addrs(), spec.Workload{Duration: seconds(60), Clients: 3}), Hooks{})
+	if err != nil || !res.Interrupted || res.Operations == 0 || res.ElapsedSeconds > 2 {
+		t.Errorf("%v: interrupted %t, %d operations in %.1f s", err, res.Interrupted, res.Operations, res.ElapsedSeconds)
+	}
+}
+
+func TestRefusedBeforeTheFirstRequest(t *testing.T) {
+	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"), clustertest.Directive("proto-max-bulk-len", "1mb"), clustertest.Password("sesame"))
+	command := func(line string) spec.Workload {
+		return spec.Workload{Requests: 1, Commands: []spec.Command{{Command: line, Weight: 1}}}
+	}
+	for name, k := range map[string]struct {
+		change func(*spec.LoadRun)
+		want   string
+	}{
+		"unknown command":    {func(r *spec.LoadRun) { r.Workload = command("FROB __key__") }, "does not know it"},
+		"wrong key position": {func(r *spec.LoadRun) { r.Workload = command("SET a __key__") }, "does not stand where"},
+		"no placeholder":     {func(r *spec.LoadRun) { r.Workload = command("GET a") }, "no __key__"},
+		"wrong arity":        {func(r *spec.LoadRun) { r.Workload = command("GET") }, "wrong number of arguments"},
+		"keys apart":         {func(r *spec.LoadRun) { r.Workload = command("MGET __key__ b:__key__") }, "different slots"},
+		"too big":            {func(r *spec.LoadRun) { r.Workload = spec.Workload{Requests: 1, DataSize: 2 << 20} }, "proto-max-bulk-len"},
+		"wrong password":     {func(r *spec.LoadRun) { r.Auth.Password = "open" }, "WRONGPASS"},
+		"no such node":       {func(r *spec.LoadRun) { r.Faults = []spec.Fault{{Kind: spec.FaultKill, Target: "node:x"}} }, `no node "x"`},
+		"no such shard":      {func(r *spec.LoadRun) { r.Faults = []spec.Fault{{Kind: spec.FaultKill, Target: "primary:5"}} }, "no shard 5"},
+		"zero weights":       {func(r *spec.LoadRun) { r.Workload.Operations = map[string]float64{"set": 0} }, "sum to zero"},
+		"unverifiable":       {func(r *spec.LoadRun) { r.Verify, r.Workload.DataSize = true, 3 }, "verify needs 11 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request(c.Addrs(), spec.Workload{Requests: 1})
+			r.Auth.Password = "sesame"
+			k.change(&r)
+			_, err := Run(t.Context(), r, Hooks{})
+			var failure *spec.Failure
+			if !errors.As(err, &failure) || !strings.Contains(err.Error(), k.want) {
+				t.Errorf("got %v, want %q", err, k.want)
+			}
+		})
+	}
+}
+
+func TestStagesHaveResultsOfTheirOwn(t *testing.T) {
+	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
+	res := run(t, request(c.Addrs(), spec.Workload{Clients: 2, Stages: []spec.Stage{
+		{Name: "slow", Duration: seconds(1), Rate: 500}, {Name: "ramp", Duration: seconds(1), Rate: 1500, Ramp: true}, {Name: "fast", Duration: seconds(1), DataSize: 1000},
+	}}), Hooks{})
+	for i, want := range []int64{500, 1000, 1500} {
+		if n := res.Stages[i].Operations; n < want*98/100 || n > want*102/100 {
+			t.Errorf("stage %s: %d operations, want %d", res.Stages[i].Name, n, want)
+		}
+	}
+}
+
+func TestMergingIsExact(t *testing.T) {
+	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
+	m := spec.LoadMerge{Run: request(c.Addrs(), spec.Workload{})}
+	m.Run.Runners = 3
+	start := time.Now().Add(300 * time.Millisecond)
+	results := make(chan spec.LoadResult)
+	for i := range 2 {
+		r := request(c.Addrs(), spec.Workload{Duration: seconds(1.5), Clients: 2, Rate: 1000})
+		r.Runner, r.Runners, r.StartAt = i, 2, start
+		go func() {
+			res, err := Run(t.Context(), r, Hooks{})
+			if err != nil {
+				t.Error(err)
+			}
+			results <- res
+		}()
+	}
+	for range 2 {
+		m.Results = append(m.Results, <-results)
+	}
+	res, err := Merge(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Operations != 1500 || res.Operations != m.Results[0].Operations+m.Results[1].Operations || len(res.Timeline) != 2 || res.Timeline[0].Operations < 990 || res.Timeline[0].Operations > 1001 {
+		t.Errorf("%d operations, %d + %d; timeline %+v", res.Operations, m.Results[0].Operations, m.Results[1].Operations, res.Timeline)
+	}
+	if res.Latency.Max != max(m.Results[0].Latency.Max, m.Results[1].Latency.Max) || res.Timeline[0].Max == 0 {
+		t.Errorf("latency %+v", res.Latency)
+	}
+	if len(res.Warnings) == 0 || !strings.Contains(res.Warnings[len(res.Warnings)-1], "1 of 3 runners") {
+		t.Errorf("warnings: %q", res.Warnings)
+	}
+}
+
+func TestReadsFromReplicas(t *testing.T) {
+	c := clustertest.Start(t, 6)
+	c.Form(1)
+	res := run(t, request(c.Addrs(), spec.Workload{Requests: 6000, Clients: 4, ReadFrom: spec.FromReplica}), Hooks{})
+	if res.Operations != 6000 || len(res.Errors) > 0 {
+		t.Errorf("%d operations, errors %v", res.Operations, res.Errors)
+	}
+	reads := 0
+	for i := range 6 {
+		info, err := c.Node(i).Client().Info(t.Context(), "replication", "stats").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(info, "role:slave") && !strings.Contains(info, "keyspace_misses:0\r\n") {
+			reads++
+		}
+	}
+	if reads != 3 {
+		t.Errorf("%d of 3 replicas were read from", reads)
+	}
+}

@@ -72,10 +72,11 @@ func makeInstances(t *testing.T, ctx context.Context, l *lab.Lab, addrs map[stri
 	links := make(map[string]string)
 	var group errgroup.Group
 	for name, addr := range addrs {
-		links[name] = "https://www.googleapis.com/compute/v1/projects/" + gceapi.Project + "/zones/us-central1-a/instances/" + "vm-" + strings.ReplaceAll(name, ".", "-")
+		instance := "vm-" + strings.ReplaceAll(name, ".", "-")
+		links[name] = "https://www.googleapis.com/compute/v1/projects/" + gceapi.Project + "/zones/us-central1-a/instances/" + instance
 		group.Go(func() error {
 			op, err := c.Insert(ctx, &computepb.InsertInstanceRequest{Project: gceapi.Project, Zone: "us-central1-a", InstanceResource: &computepb.Instance{
-				Name: proto.String(filepath.Base(links[name])), MachineType: proto.String("zones/us-central1-a/machineTypes/e2-medium"),
+				Name: &instance, MachineType: proto.String("zones/us-central1-a/machineTypes/e2-medium"),
 				Disks: []*computepb.AttachedDisk{{InitializeParams: &computepb.AttachedDiskInitializeParams{
 					SourceImage: proto.String("projects/debian-cloud/global/images/family/debian-12"),
 				}}},

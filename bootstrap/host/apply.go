@@ -30,6 +30,7 @@ func Apply(ctx context.Context, log hclog.Logger, req spec.HostApply) (spec.Host
 		{"install " + string(req.Server.Flavor), a.install},
 		{"look at the processes", a.observe},
 		{"check addresses and ports", a.checkPorts},
+		{"check data files", a.checkData},
 		{"validate the configuration", a.validate},
 		{"tune the kernel", a.tune},
 		{"change running processes", a.changeRunning},

@@ -225,3 +225,9 @@ func compare(want settings, have map[string]string) drift {
 	}
 	return d
 }
+
+// among is the part of d that c has directives for.
+func (d drift) among(c conf) drift {
+	absent := func(name string) bool { return len(c.file().All(name)) == 0 }
+	return drift{live: slices.DeleteFunc(d.live, absent), restart: slices.DeleteFunc(d.restart, absent)}
+}

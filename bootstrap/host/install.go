@@ -51,6 +51,9 @@ func (a *apply) provide(ctx context.Context) (server.Program, error) {
 		return server.Program{}, err
 	}
 	if todo.What != "" {
+		if err := a.checkDataBefore(ctx, todo.Version); err != nil {
+			return server.Program{}, err
+		}
 		if err := a.do(ctx, spec.Change{What: todo.What}, todo.Do); err != nil {
 			return server.Program{}, err
 		}

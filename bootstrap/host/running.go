@@ -104,24 +104,35 @@ func lookWith(ctx context.Context, client *redis.Client, baselines *baselines, p
 	r.want = maps.Clone(base)
 	maps.Copy(r.want, ofNode(p.conf))
 	r.drift = compare(r.want, r.have)
-	r.replaced, err = replaced(p.state.PID, srv)
+	other, err := replaced(p.state.PID, srv)
+	if err != nil || !other {
+		return r, err
+	}
+	// What else is different are the defaults of another version, which come with it.
+	r.drift = r.among(p.conf)
+	r.replaced, err = upgrade(ctx, client, srv)
 	return r, err
 }
 
-// replaced says in words that the process pid runs another program than srv.
-func replaced(pid int, srv server.Program) (string, error) {
+// replaced says whether the process pid runs another program than srv.
+func replaced(pid int, srv server.Program) (bool, error) {
 	now, err := proc.Get(pid)
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	want, err := filepath.EvalSymlinks(srv.Binary)
-	if err != nil {
-		return "", err
+	return now.Exe != want, err
+}
+
+// upgrade says in words that a running server is going to be srv.
+func upgrade(ctx context.Context, client *redis.Client, srv server.Program) (string, error) {
+	flavor := spec.FlavorValkey
+	version, err := infoField(ctx, client, "server", "valkey_version")
+	if err == nil && version == "" {
+		flavor = spec.FlavorRedis
+		version, err = infoField(ctx, client, "server", "redis_version")
 	}
-	if now.Exe == want {
-		return "", nil
-	}
-	return fmt.Sprintf("run %s %s in place of %s", want, srv.Version, now.Exe), nil
+	return fmt.Sprintf("run %s %s (%s) in place of %s %s", srv.Flavor, srv.Version, srv.Binary, flavor, version), err
 }
 
 // settle changes what can be changed live and notes the rest for a restart.

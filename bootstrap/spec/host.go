@@ -54,6 +54,9 @@ type Server struct {
 	// SourceURL and SHA256 name the tarball for InstallSource.
 	SourceURL string `json:"source_url,omitempty"`
 	SHA256    string `json:"sha256,omitempty"`
+	// Path is the program to run for InstallPreinstalled, absolute; empty means
+	// the one that is found in PATH or where packages put it.
+	Path string `json:"path,omitempty"`
 }
 
 // HostResult is the result of `host apply` and `host inspect`.

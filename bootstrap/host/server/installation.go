@@ -17,6 +17,8 @@ import (
 type Installation struct {
 	// What says it in words; empty if it is there.
 	What string
+	// Version is what is going to be installed, as far as that is known beforehand.
+	Version Version
 	// Do installs it. Cut off, it can be done again.
 	Do func(context.Context) error
 	// Program finds it afterwards.

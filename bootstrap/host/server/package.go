@@ -56,6 +56,7 @@ func Package(ctx context.Context, log hclog.Logger, want spec.Server) (*Installa
 	in.What, in.Do = "install "+a.name, a.install
 	if v, ok := choose(known, want.Version); ok {
 		in.What += " " + v
+		in.Version = packageVersion(v)
 	} else if want.Version != "" {
 		in.What += " " + want.Version
 	}

@@ -22,6 +22,8 @@ type Program struct {
 	// Binary is its path; empty if there is none.
 	Binary  string
 	Version Version
+	// Flavor is what it says that it is.
+	Flavor spec.Flavor
 	// Systemd says that it can tell systemd when it is ready.
 	Systemd bool
 }
@@ -40,12 +42,16 @@ func Examine(ctx context.Context, binary string) (Program, error) {
 	if err != nil {
 		return Program{}, fmt.Errorf("%s --version: %w: %s", binary, err, strings.TrimSpace(string(out)))
 	}
-	_, after, _ := strings.Cut(string(out), "v=")
+	before, after, _ := strings.Cut(string(out), "v=")
 	v, ok := parseVersion(after)
 	if !ok {
 		return Program{}, fmt.Errorf("%s --version: no version in %q", binary, strings.TrimSpace(string(out)))
 	}
-	return Program{Binary: binary, Version: v, Systemd: linksSystemd(binary)}, nil
+	flavor := spec.FlavorRedis
+	if strings.HasPrefix(strings.ToLower(before), string(spec.FlavorValkey)) {
+		flavor = spec.FlavorValkey
+	}
+	return Program{Binary: binary, Version: v, Flavor: flavor, Systemd: linksSystemd(binary)}, nil
 }
 
 // linksSystemd says whether the program was built to talk to systemd. One that
@@ -87,9 +93,27 @@ func Installed(ctx context.Context, flavor spec.Flavor) (Program, error) {
 	return Examine(ctx, binary)
 }
 
-// Preinstalled takes the program that is there, which must be the wanted version.
+// at examines the program that the user names.
+func at(ctx context.Context, want spec.Server) (Program, error) {
+	if _, err := os.Stat(want.Path); err != nil {
+		return Program{}, &spec.Failure{Cause: fmt.Sprintf("server.path: %v", err), Advice: "Put the program there on this host, or correct server.path."}
+	}
+	p, err := Examine(ctx, want.Path)
+	if err == nil && p.Flavor != want.Flavor {
+		err = &spec.Failure{
+			Cause:  fmt.Sprintf("%s is %s, and %s is wanted", want.Path, p.Flavor, want.Flavor),
+			Advice: fmt.Sprintf("Set server.flavor to %q, or correct server.path.", p.Flavor),
+		}
+	}
+	return p, err
+}
+
+// Preinstalled takes the program that is there, which must be the wanted flavor and version.
 func Preinstalled(ctx context.Context, want spec.Server) (Program, error) {
 	p, err := Installed(ctx, want.Flavor)
+	if want.Path != "" {
+		p, err = at(ctx, want)
+	}
 	if err != nil {
 		return Program{}, err
 	}

@@ -36,6 +36,7 @@ func Source(ctx context.Context, log hclog.Logger, want spec.Server, dir string)
 	}
 	in.What = fmt.Sprintf("build %s from %s", BinaryName(want.Flavor), s.url)
 	in.Do = s.install
+	in.Version, _ = parseVersion(want.Version)
 	return in, nil
 }
 

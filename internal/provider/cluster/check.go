@@ -26,6 +26,7 @@ type input struct {
 	nodes    map[string]nodeModel
 	replicas types.Int64
 	config   map[string]string
+	server   serverModel
 	// password says whether there is one, or may be one.
 	password             bool
 	allowUnauthenticated types.Bool
@@ -40,7 +41,7 @@ type problem struct {
 
 // check finds what is wrong with in, whatever can be said of it by now.
 func check(in input) []problem {
-	return slices.Concat(checkConfig(in), checkAddresses(in), checkPorts(in), checkCount(in), checkPassword(in))
+	return slices.Concat(checkConfig(in), checkAddresses(in), checkPorts(in), checkCount(in), checkPassword(in), checkServer(in))
 }
 
 func checkConfig(in input) []problem {
@@ -169,6 +170,15 @@ func checkCount(in input) []problem {
 			total, size, replicas, size, size-total%size, total%size)}}
 	}
 	return nil
+}
+
+// checkServer refuses to name a program for what installs one.
+func checkServer(in input) []problem {
+	if in.server.Path.IsNull() || in.server.Install.IsUnknown() || in.server.Install.ValueString() == string(spec.InstallPreinstalled) {
+		return nil
+	}
+	return []problem{{path.Root("server").AtName("path"), "Path of an Installed Server",
+		`server.path names a program that is on the hosts already, and server.install says how to get one there. Set install = "preinstalled", or remove path.`}}
 }
 
 // checkPassword has a cluster that other hosts can reach be closed, or be open

@@ -74,6 +74,7 @@ type serverModel struct {
 	Version   types.String `tfsdk:"version"`
 	SourceURL types.String `tfsdk:"source_url"`
 	SHA256    types.String `tfsdk:"sha256"`
+	Path      types.String `tfsdk:"path"`
 }
 
 type shardModel struct {
@@ -155,7 +156,7 @@ func (m model) desired(ctx context.Context) (desired, diag.Diagnostics) {
 		d.Server = spec.Server{
 			Flavor:  cmp.Or(spec.Flavor(s.Flavor.ValueString()), spec.FlavorRedis),
 			Install: cmp.Or(spec.Install(s.Install.ValueString()), spec.InstallPackage),
-			Version: s.Version.ValueString(), SourceURL: s.SourceURL.ValueString(), SHA256: s.SHA256.ValueString(),
+			Version: s.Version.ValueString(), SourceURL: s.SourceURL.ValueString(), SHA256: s.SHA256.ValueString(), Path: s.Path.ValueString(),
 		}
 	}
 	d.Processes = expand(nodes)

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 	"github.com/redisfleet/terraform-provider-redis/internal/fleet"
@@ -39,6 +40,9 @@ func (m model) input(ctx context.Context, pw types.String) (input, diag.Diagnost
 	in := input{
 		nodes: nodes, replicas: m.ReplicasPerShard, allowUnauthenticated: m.AllowUnauthenticated,
 		password: !pw.IsNull(), config: make(map[string]string),
+	}
+	if !unsettled(m.Server) {
+		diags.Append(m.Server.As(ctx, &in.server, basetypes.ObjectAsOptions{UnhandledNullAsEmpty: true, UnhandledUnknownAsEmpty: true})...)
 	}
 	for name, v := range m.Config.Elements() {
 		if text, ok := v.(types.String); ok {

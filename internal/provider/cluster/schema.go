@@ -194,8 +194,13 @@ func serverInputs() map[string]schema.Attribute {
 			MarkdownDescription: "`package` (the distribution's), `source` (built from `source_url`) or `preinstalled`. Defaults to `package`.",
 			Validators:          []validator.String{stringvalidator.OneOf(string(spec.InstallPackage), string(spec.InstallSource), string(spec.InstallPreinstalled))},
 		},
+		"path": schema.StringAttribute{
+			Optional: true, MarkdownDescription: "Absolute path of the server program on every host, for `install = \"preinstalled\"`. Without it the program is looked for in `PATH` and where packages put it. " +
+				"Put a new version beside the old one and change `path` to upgrade.",
+			Validators: []validator.String{stringvalidator.RegexMatches(absolute, "must be an absolute path of letters, digits and @+_.,=~-")},
+		},
 		"version": schema.StringAttribute{
-			Optional: true, MarkdownDescription: "Wanted version, or its beginning (`7.0`). Without it: any.", Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+			Optional: true, MarkdownDescription: "Wanted version, or its beginning (`7.0`). Without it: any. Changing it upgrades the nodes one at a time, replicas first. A version that cannot read the nodes' data files is refused at plan time.", Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 		},
 		"source_url": schema.StringAttribute{
 			Optional: true, MarkdownDescription: "URL of the source tarball, for `install = \"source\"`.",

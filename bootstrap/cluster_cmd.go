@@ -22,6 +22,7 @@ func newClusterCommand() *cobra.Command {
 		newClusterStatusCommand(),
 		newClusterCheckCommand(),
 		serve("apply", "Bring running nodes into the wanted topology (JSON)", spec.Decode[spec.ClusterApply], clusterApply),
+		serve("relieve", "Have replicas take over from members that are about to start without data (JSON)", spec.Decode[spec.ClusterApply], clusterRelieve),
 		serve("inspect", "Report the state of a cluster (JSON)", spec.Decode[spec.ClusterInspect], clusterInspect),
 	)
 	return cmd
@@ -132,27 +133,45 @@ func inspectCommand(use, short string, show func(io.Writer, spec.ClusterStatus) 
 	return cmd
 }
 
-func clusterApply(ctx context.Context, log hclog.Logger, req spec.ClusterApply, _ *json.Decoder) (spec.ClusterResult, error) {
+// desiredOf is the topology that a request wants, and a fleet of all its nodes.
+func desiredOf(req spec.ClusterApply) (cluster.Desired, *cluster.Fleet, error) {
+	desired := cluster.Desired{
+		Nodes: req.Nodes, Former: req.Former, ReplicasPerShard: req.ReplicasPerShard,
+		Create: req.Create, AcceptDataLoss: req.AcceptDataLoss, Restart: req.Restart, Absent: req.Absent,
+	}
 	auth, err := credentials(req.Auth)
+	if err != nil {
+		return desired, nil, err
+	}
+	if err := desired.Validate(); err != nil {
+		return desired, nil, err
+	}
+	fleet, err := cluster.NewFleet(append(req.Nodes[:len(req.Nodes):len(req.Nodes)], req.Former...), auth, req.TLS)
+	return desired, fleet, err
+}
+
+func clusterRelieve(ctx context.Context, log hclog.Logger, req spec.ClusterApply, _ *json.Decoder) (spec.ClusterResult, error) {
+	desired, fleet, err := desiredOf(req)
 	if err != nil {
 		return spec.ClusterResult{}, err
 	}
-	desired := cluster.Desired{
-		Nodes: req.Nodes, Former: req.Former, ReplicasPerShard: req.ReplicasPerShard,
-		Create: req.Create, AcceptDataLoss: req.AcceptDataLoss, Restart: req.Restart,
-	}
-	if err := desired.Validate(); err != nil {
-		return spec.ClusterResult{}, err
-	}
-	fleet, err := cluster.NewFleet(append(req.Nodes[:len(req.Nodes):len(req.Nodes)], req.Former...), auth, req.TLS)
+	defer func() { _ = fleet.Close() }()
+	steps, err := cluster.Relieve(ctx, log, fleet, desired)
+	return spec.ClusterResult{Steps: cluster.Words(steps), Work: cluster.Sum(steps)}, err
+}
+
+func clusterApply(ctx context.Context, log hclog.Logger, req spec.ClusterApply, _ *json.Decoder) (spec.ClusterResult, error) {
+	desired, fleet, err := desiredOf(req)
 	if err != nil {
 		return spec.ClusterResult{}, err
 	}
 	defer func() { _ = fleet.Close() }()
 	if req.PlanOnly {
 		observed := cluster.Observe(ctx, fleet)
-		steps, err := cluster.Plan(observed, desired)
-		return spec.ClusterResult{Steps: cluster.Words(steps), Work: cluster.Sum(steps), Status: cluster.Summarize(observed, req.ReplicasPerShard)}, err
+		steps, err := cluster.Foresee(observed, desired)
+		return spec.ClusterResult{
+			Steps: cluster.Words(steps), Work: cluster.Sum(steps), InAll: cluster.InAll(steps), Status: cluster.Summarize(observed, req.ReplicasPerShard),
+		}, err
 	}
 	result, err := cluster.Apply(ctx, log, fleet, desired)
 	return spec.ClusterResult{Steps: cluster.Words(result.Steps), Work: cluster.Sum(result.Steps), Status: result.Status}, err

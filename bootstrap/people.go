@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -81,6 +84,15 @@ func credentials(auth spec.Auth) (spec.Auth, error) {
 	}
 	path := auth.FromHost.ConfFile(auth.FromHost.Port)
 	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// All processes of a cluster have the same, and this one's may have been deleted.
+		others, _ := filepath.Glob(filepath.Join(auth.FromHost.ClusterDir(), "*", filepath.Base(path)))
+		for _, other := range others {
+			if read, readErr := os.ReadFile(other); readErr == nil {
+				path, text, err = other, read, nil
+			}
+		}
+	}
 	if err != nil {
 		return auth, &spec.Failure{Step: "read the password", Cause: err.Error(),
 			Advice: "The cluster's files on this host are gone or unreadable. Apply again to put them back."}

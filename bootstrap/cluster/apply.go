@@ -32,11 +32,8 @@ type Result struct {
 // on every node. f holds the nodes of d, former ones included. Apply may be
 // cancelled or killed at any time; calling it again goes on from there.
 func Apply(ctx context.Context, log hclog.Logger, f *Fleet, d Desired) (Result, error) {
-	t := newTempo(f)
-	e := &executor{f: f, log: log, tempo: t, ids: map[string]string{}, busPorts: map[string]int{}, stats: map[string]Stats{}, replicas: d.ReplicasPerShard}
-	for _, n := range d.Nodes {
-		e.wanted = append(e.wanted, n.Name)
-	}
+	e := newExecutor(f, log, d)
+	t := e.tempo
 	var res Result
 	o, err := e.apply(ctx, d, t, &res)
 	restoreCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
@@ -182,7 +179,7 @@ func (e *executor) awaitAnswers(ctx context.Context) (o Observed, err error) {
 		for i := range o.Members {
 			m := &o.Members[i]
 			switch {
-			case m.Reachable() || !e.isWanted(m.Node.Name):
+			case m.Reachable() || !e.isWanted(m.Node.Name) || slices.Contains(e.absent, m.Node.Name):
 			case errors.Is(m.Err, errLoading), isDialError(m.Err) && time.Since(began) < starting:
 				return again(fmt.Errorf("%s: %w", m.Node.Name, m.Err))
 			}

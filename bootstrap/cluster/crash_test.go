@@ -288,14 +288,25 @@ func recreate(t *testing.T, c *clustertest.Cluster, i, size int) {
 	t.Helper()
 	n := c.Node(i)
 	n.Kill()
+	awaitSuccessor(t, c, i, size)
+	n.Wipe()
+	n.Start()
+}
+
+// awaitSuccessor waits until node i, which is down, is known to have failed and
+// owns nothing any more.
+func awaitSuccessor(t *testing.T, c *clustertest.Cluster, i, size int) {
+	t.Helper()
+	n := c.Node(i)
 	other := c.Node((i + 1) % size).Client()
 	deadline := time.Now().Add(30 * time.Second)
 	for {
 		text := other.ClusterNodes(t.Context()).Val()
-		settled := strings.Contains(other.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
-		for line := range strings.Lines(text) {
-			if strings.Contains(line, n.Addr()+"@") {
-				settled = settled && strings.Contains(line, "fail ") && len(strings.Fields(line)) == 8
+		peers, err := cluster.ParseNodes(text)
+		settled := err == nil && strings.Contains(other.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
+		for _, peer := range peers {
+			if peer.Addr == n.Addr() {
+				settled = settled && peer.Has("fail") && len(peer.Slots) == 0
 			}
 		}
 		if settled {
@@ -306,8 +317,6 @@ func recreate(t *testing.T, c *clustertest.Cluster, i, size int) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	n.Wipe()
-	n.Start()
 }
 
 // resetTimeouts gives nodes whose change was killed their short timeout back,

@@ -30,8 +30,19 @@ type executor struct {
 	// wanted names the nodes that the cluster is to have, each shard with so many replicas.
 	wanted   []string
 	replicas int
+	// absent are those of them that do not run yet.
+	absent []string
 	// last is what was observed last while waiting for the cluster to be whole.
 	last Observed
+}
+
+func newExecutor(f *Fleet, log hclog.Logger, d Desired) *executor {
+	e := &executor{f: f, log: log, tempo: newTempo(f), ids: map[string]string{}, busPorts: map[string]int{}, stats: map[string]Stats{},
+		replicas: d.ReplicasPerShard, absent: d.Absent}
+	for _, n := range d.Nodes {
+		e.wanted = append(e.wanted, n.Name)
+	}
+	return e
 }
 
 // execute does steps stage by stage, those of one stage at once.

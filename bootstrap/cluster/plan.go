@@ -17,6 +17,8 @@ type Desired struct {
 	ReplicasPerShard int
 	// Restart names the nodes whose process has to be restarted.
 	Restart []string
+	// Absent names wanted nodes that do not run yet and will start without data.
+	Absent []string
 	// Create says that the cluster is not known to exist yet, so that keys on a
 	// node are somebody else's.
 	Create bool

@@ -28,7 +28,7 @@ func (p *planner) refuseUnreachable() error {
 	var down []string
 	for i := range p.o.Members {
 		m := &p.o.Members[i]
-		if !m.Reachable() && p.isWanted(m) {
+		if !m.Reachable() && p.isWanted(m) && !slices.Contains(p.d.Absent, m.Node.Name) {
 			down = append(down, fmt.Sprintf("%s (%s): %v", m.Node.Name, m.Node.Addr(), m.Err))
 		}
 	}

@@ -32,6 +32,7 @@ func Apply(ctx context.Context, log hclog.Logger, req spec.HostApply) (spec.Host
 		{"check addresses and ports", a.checkPorts},
 		{"check data files", a.checkData},
 		{"validate the configuration", a.validate},
+		{"hold back processes without data", a.hold},
 		{"tune the kernel", a.tune},
 		{"change running processes", a.changeRunning},
 		{"write files", a.writeFiles},
@@ -86,6 +87,8 @@ type process struct {
 	logged int64
 	// restart says that the running process is not what its redis.conf says.
 	restart bool
+	// held says that it must not be started yet.
+	held bool
 }
 
 // do records a change, and unless this is a dry run makes it.
@@ -134,7 +137,7 @@ func (a *apply) result() spec.HostResult {
 	r := spec.HostResult{Facts: a.facts, Changes: a.changes, Warnings: a.warnings}
 	for _, p := range a.processes {
 		s := spec.Process{Node: p.node.Name, Port: p.node.Port, State: processState(p.state, p.oldText != ""), PID: p.state.PID,
-			RestartNeeded: p.restart, ConfSHA256: redisconf.SHA256(p.oldText)}
+			RestartNeeded: p.restart, Held: p.held, ConfSHA256: redisconf.SHA256(p.oldText)}
 		if p.oldText == "" {
 			s.ConfSHA256 = ""
 		}

@@ -29,8 +29,8 @@ func (a *apply) define(ctx context.Context) error {
 	var defs []service.Definition
 	for _, p := range a.processes {
 		p.def.User, p.def.Group = a.identity.user, a.identity.group
-		if p.state.Defined && p.state.Enabled {
-			continue
+		if p.state.Defined && p.state.Enabled || p.held && !a.req.DryRun {
+			continue // one that is held must not come up with its host either
 		}
 		what := "define the service"
 		if p.state.Defined {
@@ -51,7 +51,7 @@ func (a *apply) define(ctx context.Context) error {
 func (a *apply) start(ctx context.Context) error {
 	var defs []service.Definition
 	for _, p := range a.processes {
-		if p.state.PID != 0 {
+		if p.state.PID != 0 || p.held && !a.req.DryRun {
 			continue
 		}
 		defs = append(defs, p.def)
@@ -75,7 +75,7 @@ func (a *apply) awaitReady(ctx context.Context) error {
 	}
 	var waiting []*readiness
 	for _, p := range a.processes {
-		if p.state.PID == 0 {
+		if p.state.PID == 0 && !p.held {
 			waiting = append(waiting, newReadiness(a, p))
 		}
 	}

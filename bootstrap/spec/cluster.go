@@ -16,6 +16,9 @@ type ClusterApply struct {
 	// configuration: one at a time, replicas first, primaries after a failover.
 	// Their service brings them back when they shut down.
 	Restart []string `json:"restart,omitempty"`
+	// Absent names nodes whose processes do not run yet and will start without
+	// data. Only with PlanOnly, and for `cluster relieve`, may there be any.
+	Absent []string `json:"absent,omitempty"`
 	// Create says that the cluster is not known to exist yet: nodes that hold keys are refused.
 	Create bool `json:"create,omitempty"`
 	// AcceptDataLoss permits giving slots whose every copy is lost to other nodes, empty.
@@ -29,7 +32,9 @@ type ClusterResult struct {
 	// Steps are the steps done, or with PlanOnly those that would be done, in words.
 	Steps []string `json:"steps"`
 	// Work counts what the steps do.
-	Work   ClusterWork   `json:"work"`
+	Work ClusterWork `json:"work"`
+	// InAll is Work in words; empty if there is none.
+	InAll  string        `json:"in_all,omitempty"`
 	Status ClusterStatus `json:"status"`
 }
 

@@ -22,6 +22,10 @@ type HostApply struct {
 	AllowUnauthenticated bool `json:"allow_unauthenticated,omitempty"`
 	// TuneOS sets the kernel parameters that Redis asks for, where they can be written.
 	TuneOS bool `json:"tune_os,omitempty"`
+	// Hold names nodes that were members of a cluster: their processes are not
+	// started if they would start without data, for the cluster has to do without
+	// them first. Their redis.conf is written all the same.
+	Hold []string `json:"hold,omitempty"`
 	// DryRun reports what would change and touches nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 }
@@ -116,6 +120,8 @@ type Process struct {
 	// RestartNeeded says that redis.conf was changed in a way that the running
 	// process takes up only when it is restarted.
 	RestartNeeded bool `json:"restart_needed,omitempty"`
+	// Held says that the process was not started, as the request's Hold asks.
+	Held bool `json:"held,omitempty"`
 }
 
 // HostInspect is the request of `host inspect`: what is there of these processes? It changes nothing.

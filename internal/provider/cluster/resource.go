@@ -202,10 +202,10 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	session := r.fleet.Session()
 	defer closing(session, &resp.Diagnostics)
 
-	o := order{want: want, former: former(had.Processes, want.Processes), create: !state.Formed.ValueBool()}
+	o := order{want: want, former: former(had.Processes, want.Processes), staying: staying(had.Processes, want.Processes), create: !state.Formed.ValueBool()}
 	var err error
 	var out outcome
-	if o.password, err = choosePassword(work, session, plan, state, config, o.create, had, want); err == nil {
+	if o.password, err = choosePassword(work, session, plan, state, config, o.create, had); err == nil {
 		out, err = converge(work, session, o)
 	}
 	tell(&resp.Diagnostics, out)
@@ -224,14 +224,15 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 }
 
 // choosePassword decides what the hosts are told of the password. Unless its
-// version changed they keep theirs, and new processes are given the same one:
-// what stands in the configuration now may be another.
-func choosePassword(ctx context.Context, s *fleet.Session, plan, state, config model, create bool, had, want desired) (password, error) {
+// version changed they keep theirs, and those that have none yet, new or
+// recreated, are given the same one: what stands in the configuration now may be
+// another.
+func choosePassword(ctx context.Context, s *fleet.Session, plan, state, config model, create bool, had desired) (password, error) {
 	if create || !plan.PasswordWOVersion.Equal(state.PasswordWOVersion) {
 		return password{value: secret(config)}, nil
 	}
 	p := password{keep: true}
-	if plan.PasswordWOVersion.IsNull() || len(former(want.Processes, had.Processes)) == 0 {
+	if plan.PasswordWOVersion.IsNull() {
 		return p, nil
 	}
 	// The first host that answers will do: all have the same.

@@ -124,9 +124,20 @@ func TestAccClusterRepairsWhatWasStopped(t *testing.T) {
 	})
 }
 
-// killProcess kills all processes that belong to process number i, and waits
-// until the cluster has noticed.
+// killProcess ends process number i, and waits until the cluster has noticed.
 func killProcess(t *testing.T, place acctest.Place, i int) {
+	t.Helper()
+	end(t, place, i)
+	c := client(t, fmt.Sprintf("127.0.0.1:%d", place.Ports[0]), "")
+	until(t, func() bool {
+		nodes, err := c.ClusterNodes(context.Background()).Result()
+		return err == nil && strings.Contains(nodes, "fail")
+	})
+}
+
+// end kills all processes that belong to process number i, who would start it
+// again included, and waits until they are gone.
+func end(t *testing.T, place acctest.Place, i int) {
 	t.Helper()
 	own := filepath.Join(place.BaseDir, "test", fmt.Sprint(place.Ports[i]))
 	server := place.Server(t, i)
@@ -140,10 +151,11 @@ func killProcess(t *testing.T, place acctest.Place, i int) {
 		}
 		_ = process.Kill()
 	}
-	c := client(t, fmt.Sprintf("127.0.0.1:%d", place.Ports[0]), "")
 	until(t, func() bool {
-		nodes, err := c.ClusterNodes(context.Background()).Result()
-		return err == nil && strings.Contains(nodes, "fail")
+		left := place.Processes(t)
+		return !slices.ContainsFunc(slices.Collect(maps.Values(left)), func(line string) bool {
+			return strings.Contains(line, own) || strings.Contains(line, "redis-server") && strings.Contains(line, fmt.Sprint(":", place.Ports[i]))
+		})
 	})
 }
 

@@ -28,6 +28,8 @@ type order struct {
 	want desired
 	// former are the processes that the last apply knew of and that are wanted no longer.
 	former []connection.Process
+	// staying names the wanted processes that the last apply knew of.
+	staying []string
 	// create says that the cluster is not known to exist.
 	create   bool
 	password password
@@ -35,8 +37,10 @@ type order struct {
 
 // outcome is what an apply, or the plan of one, came to.
 type outcome struct {
-	status   spec.ClusterStatus
-	steps    []string
+	status spec.ClusterStatus
+	steps  []string
+	// inAll sums the steps up.
+	inAll    string
 	warnings []string
 	// begun says that hosts may have been changed.
 	begun bool
@@ -59,8 +63,11 @@ func converge(ctx context.Context, s *fleet.Session, o order) (outcome, error) {
 	}
 	out.begun = true
 	results, err := fleet.Each(ctx, s, o.want.Machines(), func(ctx context.Context, h *fleet.Host) (spec.HostResult, error) {
-		return fleet.Call[spec.HostResult](ctx, h, "host apply", o.host(groups, h, false))
+		return fleet.Call[spec.HostResult](ctx, h, "host apply", o.host(groups, h, o.staying, false))
 	})
+	if err == nil {
+		err = o.release(ctx, s, groups, results, &out)
+	}
 	for i, r := range results {
 		for _, w := range r.Warnings {
 			out.warnings = append(out.warnings, groups[i].Machine.Name+": "+w)
@@ -82,10 +89,53 @@ func converge(ctx context.Context, s *fleet.Session, o order) (outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	out.status, out.steps = formed.Status, formed.Steps
+	out.status, out.steps = formed.Status, append(out.steps, formed.Steps...)
 	warnings, err := retire(ctx, s, o)
 	out.warnings = append(out.warnings, warnings...)
 	return out, err
+}
+
+// release starts the processes that were held back because they have no data,
+// once replicas have taken over from them. results are replaced by those of the start.
+func (o order) release(ctx context.Context, s *fleet.Session, groups []connection.Group, results []spec.HostResult, out *outcome) error {
+	var machines []fleet.Machine
+	var at []int
+	request := o.cluster(groups[0], false)
+	for i, r := range results {
+		held := heldBack(r)
+		if request.Absent = append(request.Absent, held...); len(held) > 0 {
+			machines, at = append(machines, groups[i].Machine), append(at, i)
+		}
+	}
+	if len(machines) == 0 {
+		return nil
+	}
+	coordinator, err := s.Host(ctx, groups[0].Machine)
+	if err != nil {
+		return err
+	}
+	relieved, err := fleet.Call[spec.ClusterResult](ctx, coordinator, "cluster relieve", request)
+	out.steps = append(out.steps, relieved.Steps...)
+	if err != nil {
+		return err
+	}
+	started, err := fleet.Each(ctx, s, machines, func(ctx context.Context, h *fleet.Host) (spec.HostResult, error) {
+		return fleet.Call[spec.HostResult](ctx, h, "host apply", o.host(groups, h, nil, false))
+	})
+	for i, r := range started {
+		r.Warnings = results[at[i]].Warnings
+		results[at[i]] = r
+	}
+	return err
+}
+
+func heldBack(r spec.HostResult) (names []string) {
+	for _, p := range r.Processes {
+		if p.Held {
+			names = append(names, p.Node)
+		}
+	}
+	return names
 }
 
 // preview says in words what converge would do, as far as it can be told by now.
@@ -93,28 +143,55 @@ func preview(ctx context.Context, s *fleet.Session, o order, machines []fleet.Ma
 	var out outcome
 	groups := o.want.Groups()
 	results, err := fleet.Each(ctx, s, machines, func(ctx context.Context, h *fleet.Host) (spec.HostResult, error) {
-		return fleet.Call[spec.HostResult](ctx, h, "host apply", o.host(groups, h, true))
+		return fleet.Call[spec.HostResult](ctx, h, "host apply", o.host(groups, h, o.staying, true))
 	})
-	running := true
 	for i, r := range results {
 		for _, c := range r.Changes {
 			out.steps = append(out.steps, strings.TrimPrefix(cmp.Or(c.Node, machines[i].Name)+": ", ": ")+c.What)
 		}
-		running = running && len(r.Processes) > 0 && !slices.ContainsFunc(r.Processes, func(p spec.Process) bool { return p.State != "running" })
 	}
-	if err != nil || o.create || !running || len(machines) < len(groups) {
-		// The cluster's own steps depend on processes that do not run yet.
+	if withoutUnreachable(err) != nil || o.create || len(machines) < len(groups) {
 		return out, err
 	}
-	coordinator, err := s.Host(ctx, groups[0].Machine)
-	if err != nil {
+	absent, told := o.absent(groups, results)
+	at := slices.IndexFunc(results, func(r spec.HostResult) bool { return len(r.Processes) > 0 && r.Processes[0].State == running })
+	if !told || at < 0 {
 		return out, err
 	}
-	request := o.cluster(groups[0], true)
-	request.Restart = restarts(results)
+	coordinator, openErr := s.Host(ctx, groups[at].Machine)
+	if openErr != nil {
+		return out, openErr
+	}
+	request := o.cluster(groups[at], true)
+	request.Restart, request.Absent = restarts(results), absent
 	planned, err := fleet.Call[spec.ClusterResult](ctx, coordinator, "cluster apply", request)
-	out.steps = append(out.steps, planned.Steps...)
+	out.steps, out.inAll = append(out.steps, planned.Steps...), planned.InAll
 	return out, err
+}
+
+// running is the state of a process that runs.
+const running = "running"
+
+// absent names the processes that do not run and will start without data: new
+// ones, and those that lost theirs. told is false where it cannot be said what
+// will come up, because a host does not answer or a process has data to load.
+func (o order) absent(groups []connection.Group, results []spec.HostResult) (names []string, told bool) {
+	for i, g := range groups {
+		states := make(map[string]spec.Process)
+		for _, p := range results[i].Processes {
+			states[p.Node] = p
+		}
+		for _, n := range g.Nodes {
+			switch p := states[n.Name]; {
+			case p.State == running:
+			case p.Held, !slices.Contains(o.staying, n.Name):
+				names = append(names, n.Name)
+			default:
+				return nil, false
+			}
+		}
+	}
+	return names, true
 }
 
 // restarts names the nodes that take up what has changed only when they are
@@ -134,13 +211,13 @@ func restarts(results []spec.HostResult) []string {
 }
 
 // host is the request to one host.
-func (o order) host(groups []connection.Group, h *fleet.Host, dryRun bool) spec.HostApply {
+func (o order) host(groups []connection.Group, h *fleet.Host, hold []string, dryRun bool) spec.HostApply {
 	at := slices.IndexFunc(groups, func(g connection.Group) bool { return g.Machine == h.Machine })
 	return spec.HostApply{
 		Versioned: spec.V(), Place: o.want.Place, HostName: h.Name, Nodes: groups[at].Nodes,
 		Server: o.want.Server, Config: o.want.Config,
 		Password: o.password.value, KeepPassword: o.password.keep,
-		AllowUnauthenticated: o.want.AllowUnauthenticated, DryRun: dryRun,
+		AllowUnauthenticated: o.want.AllowUnauthenticated, Hold: hold, DryRun: dryRun,
 		// Terraform's own machine is somebody's desk or a CI runner: its kernel is left alone.
 		TuneOS: o.want.TuneOS && !h.Local,
 	}
@@ -225,6 +302,17 @@ func machineOf(p connection.Process) machineID {
 		return machineID{transport: p.Transport}
 	}
 	return machineID{p.Transport, cmp.Or(p.SSHHost, p.Address)}
+}
+
+// staying names the processes of want that are in had too.
+func staying(had, want []connection.Process) (names []string) {
+	fresh := former(want, had)
+	for _, p := range want {
+		if !slices.Contains(fresh, p) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // former gives the processes of had that are not in want: a process is its

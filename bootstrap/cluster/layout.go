@@ -62,7 +62,7 @@ func (m move) weight() (keys, bytes int64) {
 	if m.from.holder == nil || of == 0 || m.from.holder.Keys == 0 {
 		return 0, 0
 	}
-	return m.from.holder.Keys * part / of, m.from.holder.Stats.UsedMemory / of * part
+	return m.from.holder.Keys * part / of, m.from.holder.Stats.Dataset * part / of
 }
 
 // shareSlots settles which slots each kept shard wants, and returns the moves

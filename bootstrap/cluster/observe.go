@@ -170,7 +170,7 @@ func (m *Member) readInfo(info map[string]string) {
 		return n
 	}
 	m.Stats = Stats{Version: info["redis_version"], Flavor: string(spec.FlavorRedis),
-		UsedMemory: number("used_memory"), Uptime: number("uptime_in_seconds"), ReplOffset: number("master_repl_offset")}
+		UsedMemory: number("used_memory"), Dataset: number("used_memory_dataset"), Uptime: number("uptime_in_seconds"), ReplOffset: number("master_repl_offset")}
 	if v := info["valkey_version"]; v != "" {
 		m.Stats.Version, m.Stats.Flavor = v, string(spec.FlavorValkey)
 	}

@@ -50,8 +50,9 @@ type Member struct {
 // Stats are facts of a node for reports.
 type Stats struct {
 	Version, Flavor string
-	// UsedMemory in bytes, ReplOffset in bytes of the replication stream, Uptime in seconds.
-	UsedMemory, ReplOffset, Uptime int64
+	// UsedMemory and Dataset, the part of it that keys take, in bytes, ReplOffset in
+	// bytes of the replication stream, Uptime in seconds.
+	UsedMemory, Dataset, ReplOffset, Uptime int64
 	// NodeTimeout is cluster-node-timeout in ms.
 	NodeTimeout int
 }

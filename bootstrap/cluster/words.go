@@ -174,6 +174,35 @@ func Sum(steps []Step) spec.ClusterWork {
 	return w
 }
 
+// InAll sums a plan up in a sentence, for what people ask first: how much data
+// moves, and how often clients have to find another node. Empty if neither does.
+func InAll(steps []Step) string {
+	w := Sum(steps)
+	var parts []string
+	if w.Slots > 0 {
+		text := "no keys"
+		if w.Keys > 0 {
+			text = fmt.Sprintf("about %s (%s)", countKeys(w.Keys), formatBytes(w.Bytes))
+		}
+		parts = append(parts, fmt.Sprintf("%s slots with %s move", groupThousands(int64(w.Slots)), text))
+	}
+	count := func(n int, one, many string) {
+		switch n {
+		case 0:
+		case 1:
+			parts = append(parts, one)
+		default:
+			parts = append(parts, fmt.Sprintf(many, n))
+		}
+	}
+	count(w.Restarts, "1 node restarts", "%d nodes restart, one at a time")
+	count(w.Failovers, "1 shard fails over", "%d shards fail over")
+	if len(parts) == 0 {
+		return ""
+	}
+	return "In all: " + strings.Join(parts, "; ") + "."
+}
+
 func sumSlots(steps []Step) (n int) {
 	for _, s := range steps {
 		n += s.Slots.Count()

@@ -61,6 +61,12 @@ func TestWords(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
+	if got, want := InAll(grow), "In all: 4,096 slots with about 66 keys (0 B) move."; got != want {
+		t.Errorf("growing is %q, want %q", got, want)
+	}
+	if got := InAll(create); got != "" {
+		t.Errorf("creating is %q", got)
+	}
 	if got := Sum(grow); got.Slots != 4096 || got.Keys < 60 || got.Restarts != 0 {
 		t.Errorf("growing is %+v", got)
 	}

@@ -149,7 +149,7 @@ func (r *Resource) preview(ctx context.Context, plan model, state *model, config
 	if state != nil {
 		had, diags := state.desired(ctx)
 		resp.Diagnostics.Append(diags...)
-		o.former = former(had.Processes, want.Processes)
+		o.former, o.staying = former(had.Processes, want.Processes), staying(had.Processes, want.Processes)
 		o.password.keep = plan.PasswordWOVersion.Equal(state.PasswordWOVersion)
 	}
 	if resp.Diagnostics.HasError() {
@@ -163,7 +163,11 @@ func (r *Resource) preview(ctx context.Context, plan model, state *model, config
 		return
 	}
 	if state != nil && len(out.steps) > 0 {
-		resp.Diagnostics.AddWarning("Steps to Change Redis Cluster "+want.Cluster, "An apply will:\n- "+strings.Join(out.steps, "\n- "))
+		text := "An apply will:\n- " + strings.Join(out.steps, "\n- ")
+		if out.inAll != "" {
+			text += "\n\n" + out.inAll
+		}
+		resp.Diagnostics.AddWarning("Steps to Change Redis Cluster "+want.Cluster, text)
 	}
 }
 

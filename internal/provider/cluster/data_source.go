@@ -81,7 +81,7 @@ func (d *DataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp 
 	}
 	for name, attribute := range outputs() {
 		switch name {
-		case "id", "formed", "endpoints", "connection_info":
+		case "id", "formed", "drift", "endpoints", "connection_info":
 		default:
 			attributes[name] = readOnly(attribute)
 		}

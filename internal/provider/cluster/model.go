@@ -36,6 +36,7 @@ type model struct {
 	Timeouts             timeouts.Value `tfsdk:"timeouts"`
 
 	Formed     types.Bool   `tfsdk:"formed"`
+	Drift      types.List   `tfsdk:"drift"`
 	Endpoints  types.List   `tfsdk:"endpoints"`
 	Connection types.Object `tfsdk:"connection_info"`
 	topologyModel
@@ -283,3 +284,6 @@ func unknownTopology() topologyModel {
 		ServerFlavor:  types.StringUnknown(),
 	}
 }
+
+// noDrift is how an apply leaves a cluster.
+func noDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }

@@ -140,3 +140,31 @@ func conclude(found []finding, err error) (spec.ClusterStatus, error) {
 	}
 	return spec.ClusterStatus{Health: spec.HealthDown, Problems: problems}, nil
 }
+
+// drift says in words what an apply of had would do, were nothing in the
+// configuration changed: what has been changed by hand. Hosts that cannot be
+// asked, or have nothing of the cluster, are a matter of its status.
+func drift(ctx context.Context, s *fleet.Session, had desired) ([]string, error) {
+	machines := had.Machines()
+	there, err := fleet.Each(ctx, s, machines, func(ctx context.Context, h *fleet.Host) (bool, error) {
+		return h.Has(ctx, had.ClusterDir())
+	})
+	if err = withoutUnreachable(err); err != nil {
+		return nil, err
+	}
+	var asked []fleet.Machine
+	for i, present := range there {
+		if present {
+			asked = append(asked, machines[i])
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	out, err := preview(ctx, s, order{want: had, password: password{keep: true}}, asked)
+	for _, e := range diagnose.Each(withoutUnreachable(err)) {
+		// What keeps an apply from going is found out again by the plan, which says it in full.
+		out.steps = append(out.steps, firstLine(e.Error()))
+	}
+	return out.steps, nil
+}

@@ -102,6 +102,7 @@ func (r *Resource) planDestroy(ctx context.Context, req resource.ModifyPlanReque
 // what follows from the inputs, and the topology where nothing touches it.
 func (m *model) foresee(ctx context.Context, state *model, changed bool) diag.Diagnostics {
 	var diags diag.Diagnostics
+	m.Drift = noDrift()
 	if m.known() {
 		diags = m.derive(ctx)
 	} else {
@@ -113,7 +114,7 @@ func (m *model) foresee(ctx context.Context, state *model, changed bool) diag.Di
 	}
 	m.Formed = state.Formed
 	switch {
-	case ailing(state.Status):
+	case ailing(state.Status), len(state.Drift.Elements()) > 0:
 		m.topologyModel = unknownTopology() // The apply repairs it.
 	case !changed || m.sameHosts(*state):
 		m.topologyModel = state.topologyModel

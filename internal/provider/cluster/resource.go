@@ -172,8 +172,27 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		state.Problems = problems
 	default:
 		resp.Diagnostics.Append(state.observed(ctx, status)...)
+		resp.Diagnostics.Append(state.compare(ctx, session, had)...)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// compare notes what was changed by hand. A cluster whose creation came to no
+// end is finished by the next apply anyway.
+func (m *model) compare(ctx context.Context, s *fleet.Session, had desired) diag.Diagnostics {
+	m.Drift = noDrift()
+	if !m.Formed.ValueBool() {
+		return nil
+	}
+	found, err := drift(ctx, s, had)
+	if err != nil {
+		var diags diag.Diagnostics
+		diagnose.Error(&diags, cannotRead, err)
+		return diags
+	}
+	list, diags := types.ListValueFrom(ctx, types.StringType, append([]string{}, found...))
+	m.Drift = list
+	return diags
 }
 
 // Update implements resource.Resource.

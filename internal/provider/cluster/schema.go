@@ -222,8 +222,12 @@ func outputs() map[string]schema.Attribute {
 			Computed: true, MarkdownDescription: "`ok`; `degraded` (every slot is served, something is missing); `down` (some slots are not served); " +
 				"`unreachable` (no host could be asked: the cluster may be well, and what is known of it stays). A cluster that is degraded or down is repaired by the next apply.",
 		},
-		"formed":         schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether its creation has come to its end. One that has not is finished, or replaced, by the next apply."},
-		"problems":       schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "What is wrong, a sentence each."},
+		"formed":   schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether its creation has come to its end. One that has not is finished, or replaced, by the next apply."},
+		"problems": schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "What is wrong, a sentence each."},
+		"drift": schema.ListAttribute{
+			ElementType: types.StringType, Computed: true,
+			MarkdownDescription: "What was changed on the hosts by hand, a sentence each that names the node and what the next apply does about it. Roles that swapped in a failover are none.",
+		},
 		"endpoints":      schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "`address:port` of every process, in the order of the nodes' names."},
 		"shards":         shardsAttribute(),
 		"node_status":    nodeStatusAttribute(),

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/export"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/load"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/report"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
@@ -50,12 +51,7 @@ func loadRun(ctx context.Context, log hclog.Logger, run spec.LoadRun, dec *json.
 	if err != nil {
 		return res, err
 	}
-	if run.Report {
-		if res.ReportHTML, err = loadReport(run, res); err != nil {
-			log.Warn("the report cannot be written", "error", err.Error())
-		}
-	}
-	return res, nil
+	return document(log, run, res), nil
 }
 
 // controls passes the messages on; at the end of the stream it calls ended.
@@ -83,6 +79,7 @@ func controls(ctx context.Context, dec *json.Decoder, ended func(error)) <-chan 
 // logHooks report a load as lines of the log.
 func logHooks(log hclog.Logger) load.Hooks {
 	return load.Hooks{
+		Ready:   func() { log.Info("connected", spec.LogEvent, spec.EventLoadReady) },
 		Started: func() { log.Info("load started", spec.LogEvent, spec.EventLoadStarted) },
 		Progress: func(p load.Progress) {
 			done, total, unit := int64(p.Elapsed/time.Second), int64(p.Total/time.Second), "s"
@@ -107,12 +104,27 @@ func progressLine(p load.Progress) string {
 	return fmt.Sprintf("%s  %.0f ops/s  p99 %.3f ms  errors %d", extent, p.OPS, p.P99, p.Errors)
 }
 
-func loadReport(run spec.LoadRun, res spec.LoadResult) (string, error) {
-	// The request is shown in the report, the way in is not.
-	run.Auth, run.TLS = spec.Auth{}, nil
-	var page bytes.Buffer
-	err := report.HTML(&page, run, res, nil)
-	return page.String(), err
+// document has res carry its report and files, if run asks for them. What is of
+// use only for them, or for a merge, goes from the result of a whole test.
+func document(log hclog.Logger, run spec.LoadRun, res spec.LoadResult) spec.LoadResult {
+	if run.Report {
+		// The request is shown in the report, the way in is not.
+		baseline := run.Baseline
+		run.Auth, run.TLS, run.Baseline = spec.Auth{}, nil, nil
+		var page bytes.Buffer
+		err := report.HTML(&page, run, res, baseline)
+		res.ReportHTML = page.String()
+		if err == nil {
+			res.Files, err = export.Files(run, res)
+		}
+		if err != nil {
+			log.Warn("the report cannot be written", "error", err.Error())
+		}
+	}
+	if run.Await {
+		return res
+	}
+	return export.WithoutHistograms(res)
 }
 
 // loadMerge makes one result of those of several runners.
@@ -121,10 +133,6 @@ func loadMerge(_ context.Context, log hclog.Logger, m spec.LoadMerge, _ *json.De
 	if err != nil {
 		return res, err
 	}
-	if m.Run.Report {
-		if res.ReportHTML, err = loadReport(m.Run, res); err != nil {
-			log.Warn("the report cannot be written", "error", err.Error())
-		}
-	}
-	return res, nil
+	m.Run.Await = false
+	return document(log, m.Run, res), nil
 }

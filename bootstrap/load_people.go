@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/export"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/load"
-	"github.com/redisfleet/terraform-provider-redis/bootstrap/report"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
 
@@ -30,9 +29,10 @@ type loadOptions struct {
 	workload workloadFlags
 	verify   bool
 	// objectives are name=value.
-	objectives                  []string
-	asJSON                      bool
-	reportFile, baseline, title string
+	objectives []string
+	asJSON     bool
+	files      loadFiles
+	title      string
 }
 
 const loadExamples = `  # 50 clients, SET and GET 1:1, for half a minute
@@ -51,7 +51,10 @@ const loadExamples = `  # 50 clients, SET and GET 1:1, for half a minute
   redis-bootstrap load --stage 1m,data_size=16 --stage 1m,data_size=524288 10.0.0.1:6379
 
   # are acknowledged writes there afterwards? Write a report, too
-  redis-bootstrap load --duration 5m --verify --report load.html 10.0.0.1:6379`
+  redis-bootstrap load --duration 5m --verify --report load.html 10.0.0.1:6379
+
+  # files for other tools: memtier_benchmark's JSON, and load.hlog, load_FULL.hgrm, load_SET.hgrm, …
+  redis-bootstrap load --duration 1m --json-out-file load.json --hdr-file-prefix load 10.0.0.1:6379`
 
 func newLoadPeopleCommand() *cobra.Command {
 	var o loadOptions
@@ -82,8 +85,7 @@ code is 1 if an objective is missed.`,
 	f.BoolVar(&o.verify, "verify", false, "read every acknowledged write back at the end")
 	f.StringArrayVar(&o.objectives, "objective", nil, "what the result must keep to, name=value: p99_ms, throughput_ops_per_second, error_ratio, unavailable_ms, lost_writes; may be repeated")
 	f.BoolVar(&o.asJSON, "json", false, "print the result as JSON")
-	f.StringVar(&o.reportFile, "report", "", "write an HTML report to this file")
-	f.StringVar(&o.baseline, "baseline", "", "file with the JSON of an earlier result, for the report to compare with")
+	o.files.register(f)
 	f.StringVar(&o.title, "title", "", "heading of the report")
 	return cmd
 }
@@ -94,19 +96,21 @@ func (o *loadOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	baseline, err := readBaseline(o.baseline)
-	if err != nil {
+	if err := o.files.check(); err != nil {
 		return err
 	}
+	if run.Baseline, err = o.files.readBaseline(); err != nil {
+		return err
+	}
+	run.Report = o.files.wanted()
 	res, err := runForPeople(cmd, run)
 	if err != nil {
 		return err
 	}
-	if o.reportFile != "" {
-		if err := writeReport(o.reportFile, run, res, baseline); err != nil {
-			return err
-		}
+	if err := o.files.write(run, res); err != nil {
+		return err
 	}
+	res = export.WithoutHistograms(res)
 	if o.asJSON {
 		err = writeJSON(cmd.OutOrStdout(), res)
 	} else {
@@ -187,31 +191,6 @@ func parseObjectives(list []string) (o spec.Objectives, err error) {
 		}
 	}
 	return o, nil
-}
-
-func readBaseline(path string) (*spec.LoadResult, error) {
-	if path == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var res spec.LoadResult
-	if err := json.Unmarshal(text, &res); err != nil {
-		return nil, fmt.Errorf("--baseline %s: %w", path, err)
-	}
-	return &res, nil
-}
-
-func writeReport(path string, run spec.LoadRun, res spec.LoadResult, baseline *spec.LoadResult) (err error) {
-	run.Auth, run.TLS = spec.Auth{}, nil
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return report.HTML(file, run, res, baseline)
 }
 
 // runForPeople runs the load with its progress on stderr.

@@ -323,9 +323,9 @@ func (f *faults) results(start time.Time, outages []measure.Outage, base time.Ti
 	defer f.mu.Unlock()
 	var out []spec.FaultResult
 	for i, flt := range f.list {
-		r := spec.FaultResult{Kind: flt.Kind, Target: flt.Target, AtSeconds: flt.At.D().Seconds(), Error: flt.failure, Promoted: flt.promoted, RejoinedAs: flt.rejoinedAs}
+		r := spec.FaultResult{Kind: flt.Kind, Target: flt.Target, Shard: -1, AtSeconds: flt.At.D().Seconds(), Error: flt.failure, Promoted: flt.promoted, RejoinedAs: flt.rejoinedAs}
 		if len(flt.nodes) > 0 {
-			r.Node = f.session.name(flt.nodes[0])
+			r.Node, r.Shard = f.session.name(flt.nodes[0]), flt.shard
 		}
 		switch {
 		case flt.due.IsZero():

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -18,25 +19,30 @@ import (
 // Merge makes one result of those of the runners of one test. Histograms and
 // timelines are added exactly; nothing is averaged that can be added.
 func Merge(m spec.LoadMerge) (spec.LoadResult, error) {
-	if len(m.Results) == 0 {
+	var results []spec.LoadResult
+	for _, r := range m.Runners {
+		if r.Result != nil {
+			results = append(results, *r.Result)
+		}
+	}
+	if len(results) == 0 {
 		return spec.LoadResult{}, &spec.Failure{Step: "merge the runners' results", Cause: "there are none", Advice: "Look at the runners' errors."}
 	}
-	g := merging{out: m.Results[0]}
-	g.counts(m.Results)
-	g.histograms(m.Results)
-	g.commands(m.Results)
-	g.timeline(m.Results)
-	g.stages(m.Results)
-	g.outages(m.Results)
-	g.generators(m.Results)
+	g := merging{out: results[0]}
+	g.counts(results)
+	g.histograms(results)
+	g.commands(results)
+	g.timeline(results)
+	g.stages(results)
+	g.outages(results)
+	g.generators(results)
 	if g.err != nil {
 		return spec.LoadResult{}, &spec.Failure{Step: "merge the runners' results", Cause: g.err.Error()}
 	}
 	res := g.out
-	if missing := m.Run.Runners - len(m.Results); missing > 0 {
-		res.Warnings = append(res.Warnings, fmt.Sprintf("%d of %d runners gave no result; their share of the load is missing", missing, m.Run.Runners))
-	}
-	res.ReportHTML = ""
+	res.Warnings = warnings(m.Runners)
+	account(&res, m)
+	res.ReportHTML, res.Files, res.Silences = "", nil, nil
 	res.Breaches = m.Run.Objectives.Breaches(res)
 	res.Passed = len(res.Breaches) == 0
 	return res, nil
@@ -70,7 +76,7 @@ func (g *merging) counts(results []spec.LoadResult) {
 	out.Errors, out.ElapsedSeconds = map[string]int64{}, 0
 	out.FailedOperations, out.ThroughputMBPerSecond = 0, 0
 	out.LostWrites, out.StaleWrites, out.CorruptWrites, out.IndeterminateWrites, out.VerifiedWrites = 0, 0, 0, 0, 0
-	out.LostKeys, out.Warnings, out.Faults = nil, nil, nil
+	out.LostKeys, out.Faults = nil, nil
 	bytes := 0.0
 	for _, r := range results {
 		if r.StartedAt.Before(out.StartedAt) {
@@ -87,11 +93,6 @@ func (g *merging) counts(results []spec.LoadResult) {
 		out.LostKeys = append(out.LostKeys, r.LostKeys...)
 		for kind, n := range r.Errors {
 			out.Errors[kind] += n
-		}
-		for _, w := range r.Warnings {
-			if !slices.Contains(out.Warnings, w) {
-				out.Warnings = append(out.Warnings, w)
-			}
 		}
 		// One runner conducts the faults.
 		out.Faults = append(out.Faults, r.Faults...)
@@ -157,30 +158,51 @@ func (g *merging) timeline(results []spec.LoadResult) {
 		longest = max(longest, len(r.Timeline))
 	}
 	for i := range longest {
-		iv := spec.Interval{Second: float64(i)}
-		all := measure.NewHistogram()
-		for _, r := range results {
-			if i >= len(r.Timeline) {
+		g.out.Timeline = append(g.out.Timeline, g.interval(i, results))
+	}
+}
+
+// interval adds second i up. The commands are in the order of the merged list.
+func (g *merging) interval(i int, results []spec.LoadResult) spec.Interval {
+	iv := spec.Interval{Second: float64(i)}
+	all := measure.NewHistogram()
+	byCommand := make([]*hdrhistogram.Histogram, len(g.out.ByCommand))
+	for _, r := range results {
+		if i >= len(r.Timeline) {
+			continue
+		}
+		t := r.Timeline[i]
+		iv.Operations += t.Operations
+		iv.Errors += t.Errors
+		for len(iv.ByShard) < len(t.ByShard) {
+			iv.ByShard = append(iv.ByShard, 0)
+		}
+		for shard, n := range t.ByShard {
+			iv.ByShard[shard] += n
+		}
+		for j, text := range t.Histograms {
+			h, err := decode(text)
+			if err != nil || j >= len(r.ByCommand) {
+				g.err = cmp.Or(g.err, fmt.Errorf("second %d: histogram %d of %d: %w", i, j, len(r.ByCommand), err))
 				continue
 			}
-			t := r.Timeline[i]
-			iv.Operations += t.Operations
-			iv.Errors += t.Errors
-			for len(iv.ByShard) < len(t.ByShard) {
-				iv.ByShard = append(iv.ByShard, 0)
+			all.Merge(h)
+			at := slices.IndexFunc(g.out.ByCommand, func(c spec.CommandResult) bool { return c.Command == r.ByCommand[j].Command })
+			if byCommand[at] == nil {
+				byCommand[at] = measure.NewHistogram()
 			}
-			for shard, n := range t.ByShard {
-				iv.ByShard[shard] += n
-			}
-			if h, err := decode(t.Histogram); err != nil {
-				g.err = cmp.Or(g.err, fmt.Errorf("second %d: histogram: %w", i, err))
-			} else {
-				all.Merge(h)
-			}
+			byCommand[at].Merge(h)
 		}
-		iv.P50, iv.P99, iv.Max = milliseconds(all.ValueAtQuantile(50)), milliseconds(all.ValueAtQuantile(99)), milliseconds(all.Max())
-		g.out.Timeline = append(g.out.Timeline, iv)
 	}
+	for _, h := range byCommand {
+		text := ""
+		if h != nil {
+			text = measure.Encode(h)
+		}
+		iv.Histograms = append(iv.Histograms, text)
+	}
+	iv.P50, iv.P99, iv.Max = milliseconds(all.ValueAtQuantile(50)), milliseconds(all.ValueAtQuantile(99)), milliseconds(all.Max())
+	return iv
 }
 
 func (g *merging) stages(results []spec.LoadResult) {
@@ -209,28 +231,42 @@ func (g *merging) stages(results []spec.LoadResult) {
 }
 
 // outages keeps the times in which a shard was out for every runner that waited
-// for it: a runner that saw no outage then either got answers or sent nothing,
-// which its operations by shard tell.
+// for it, and judges the faults by them.
 func (g *merging) outages(results []spec.LoadResult) {
+	var seen, quiet [][]measure.Outage
+	for _, r := range results {
+		seen, quiet = append(seen, measured(r.Outages)), append(quiet, measured(r.Silences))
+	}
+	merged := measure.Merge(seen, quiet)
 	g.out.Outages, g.out.UnavailableMS = nil, 0
-	for i, r := range results {
-		for _, o := range r.Outages {
-			if i == 0 || !slices.ContainsFunc(g.out.Outages, func(k spec.Outage) bool { return covers(k, o) }) {
-				g.out.Outages = append(g.out.Outages, o)
+	for _, o := range merged {
+		g.out.Outages = append(g.out.Outages, outage(o, 0))
+		g.out.UnavailableMS = max(g.out.UnavailableMS, float64(o.To-o.From)/1e6)
+	}
+	for i := range g.out.Faults {
+		f := &g.out.Faults[i]
+		next := time.Duration(math.MaxInt64)
+		for _, other := range g.out.Faults {
+			if other.Shard == f.Shard && other.AtSeconds > f.AtSeconds {
+				next = min(next, inSeconds(other.AtSeconds))
 			}
 		}
-	}
-	slices.SortStableFunc(g.out.Outages, func(a, b spec.Outage) int { return cmp.Compare(a.AtSeconds, b.AtSeconds) })
-	for _, o := range g.out.Outages {
-		g.out.UnavailableMS = max(g.out.UnavailableMS, o.DurationMS)
+		f.UnavailableMS = longestOutage(merged, f.Shard, inSeconds(f.AtSeconds), next)
 	}
 }
 
-// covers says whether a and b are of one shard and overlap, so that they are the same outage.
-func covers(a, b spec.Outage) bool {
-	end := func(o spec.Outage) float64 { return o.AtSeconds + o.DurationMS/float64(time.Second/time.Millisecond) }
-	return a.Shard == b.Shard && a.Access == b.Access && a.AtSeconds < end(b) && b.AtSeconds < end(a)
+// measured is the reverse of outage.
+func measured(list []spec.Outage) []measure.Outage {
+	var out []measure.Outage
+	for _, o := range list {
+		from := inSeconds(o.AtSeconds)
+		to := from + time.Duration(o.DurationMS*float64(time.Millisecond))
+		out = append(out, measure.Outage{Access: measure.AccessTo(o.Shard, o.Access == accessWrite), From: from.Nanoseconds(), To: to.Nanoseconds()})
+	}
+	return out
 }
+
+func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // generators sums the runners' own figures up: the worst, where they can't be added.
 func (g *merging) generators(results []spec.LoadResult) {

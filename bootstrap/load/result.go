@@ -26,7 +26,7 @@ func (s *session) result(o engine.Outcome) spec.LoadResult {
 	}
 	s.latencies(&res, total, elapsed)
 	for _, second := range s.measure.Seconds() {
-		res.Timeline = append(res.Timeline, interval(second, s.run.Runners > 1))
+		res.Timeline = append(res.Timeline, interval(second))
 	}
 	for i, st := range w.Stages {
 		res.Stages = append(res.Stages, s.stage(i, st, elapsed))
@@ -35,6 +35,11 @@ func (s *session) result(o engine.Outcome) spec.LoadResult {
 	for _, out := range outages {
 		res.Outages = append(res.Outages, outage(out, start))
 		res.UnavailableMS = max(res.UnavailableMS, float64(out.To-out.From)/1e6)
+	}
+	if s.run.Runners > 1 {
+		for _, quiet := range s.measure.Outages().Silences(start.Nanoseconds(), o.End.Nanoseconds()) {
+			res.Silences = append(res.Silences, outage(quiet, start))
+		}
 	}
 	res.Faults = s.faults.results(s.start(), outages, s.base)
 	res.Generator = s.usage.report(res.Operations, s.engine.Threads())
@@ -103,21 +108,23 @@ func (s *session) stage(i int, st spec.Stage, elapsed float64) spec.StageResult 
 	return r
 }
 
-func interval(s *measure.Second, withHistogram bool) spec.Interval {
-	iv := spec.Interval{
-		Second: float64(s.Index), Operations: s.Operations, Errors: s.Errors, ByShard: s.Shards,
-		P50: milliseconds(s.Latency.ValueAtQuantile(50)), P99: milliseconds(s.Latency.ValueAtQuantile(99)), Max: milliseconds(s.Latency.Max()),
+func interval(s *measure.Second) spec.Interval {
+	return spec.Interval{
+		Second: float64(s.Index), Operations: s.Operations, Errors: s.Errors, ByShard: s.Shards, Histograms: s.Histograms,
+		P50: milliseconds(s.P50), P99: milliseconds(s.P99), Max: milliseconds(s.Max),
 	}
-	if withHistogram {
-		iv.Histogram = encode(s.Latency)
-	}
-	return iv
 }
 
+// The words of spec.Outage.Access.
+const (
+	accessRead  = "read"
+	accessWrite = "write"
+)
+
 func outage(o measure.Outage, start time.Duration) spec.Outage {
-	access := "read"
+	access := accessRead
 	if o.Write() {
-		access = "write"
+		access = accessWrite
 	}
 	return spec.Outage{Shard: o.Shard(), Access: access, AtSeconds: (time.Duration(o.From) - start).Seconds(), DurationMS: float64(o.To-o.From) / 1e6}
 }

@@ -25,6 +25,8 @@ import (
 // Hooks are what a running load says, and is told. Every function may be nil;
 // they are called from other goroutines, one call of each at a time.
 type Hooks struct {
+	// Ready: a load that awaits its start may now be started.
+	Ready func()
 	// Started: the measurement has begun.
 	Started func()
 	// Progress is called once a second.
@@ -109,9 +111,10 @@ func (s *session) drive(ctx context.Context) (engine.Outcome, error) {
 	if err := s.engine.Connect(ctx); err != nil {
 		return engine.Outcome{}, err
 	}
-	if s.base = time.Now(); s.run.StartAt.After(s.base) {
-		s.base = s.run.StartAt
+	if err := s.await(ctx); err != nil {
+		return engine.Outcome{}, err
 	}
+	s.base = time.Now()
 	background.Go(func() { s.listen(watching) })
 	background.Go(func() { s.attend(watching) })
 	outcome, err := s.engine.Run(ctx, s.base)
@@ -124,6 +127,29 @@ func (s *session) drive(ctx context.Context) (engine.Outcome, error) {
 		s.faults.settle(watching, drainTimeout)
 	}
 	return outcome, nil
+}
+
+// await waits for the word to start, if the load is one of several.
+func (s *session) await(ctx context.Context) error {
+	if !s.run.Await {
+		return nil
+	}
+	if s.hooks.Ready != nil {
+		s.hooks.Ready()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case c, ok := <-s.hooks.Controls:
+			switch {
+			case !ok || c.Stop:
+				return &spec.Failure{Step: "wait for the other runners", Cause: "the test was stopped before it began"}
+			case c.Start:
+				return nil
+			}
+		}
+	}
 }
 
 // listen acts on the messages to the load.
@@ -255,7 +281,7 @@ func (s *session) assemble() error {
 		return &spec.Failure{Step: "read the TLS certificates", Cause: err.Error()}
 	}
 	openLoop := w.Rate > 0 || w.Trace != nil || len(w.Stages) > 0 && w.Stages[0].Rate > 0
-	shape := measure.Shape{Threads: threads, Commands: len(s.program.Commands), Shards: len(s.server.Shards), OpenLoop: openLoop}
+	shape := measure.Shape{Threads: threads, Commands: len(s.program.Commands), Shards: len(s.server.Shards), OpenLoop: openLoop, Histograms: s.run.Runners > 1 || s.run.Report}
 	s.measure = measure.NewCollector(shape, len(w.Stages), s.progress())
 	s.engine, err = engine.New(engine.Config{
 		Workload: w, Program: s.program, Threads: threads, Runner: s.run.Runner, Runners: s.run.Runners,
@@ -277,7 +303,7 @@ func (s *session) progress() func(measure.Second) {
 		p.Operations += second.Operations
 		p.Errors += second.Errors
 		p.OPS = float64(second.Operations)
-		p.P99 = milliseconds(second.Latency.ValueAtQuantile(99))
+		p.P99 = milliseconds(second.P99)
 		if s.hooks.Progress != nil {
 			s.hooks.Progress(p)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/load/measure"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
 
@@ -152,37 +154,69 @@ func TestStagesHaveResultsOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestMergingIsExact(t *testing.T) {
-	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
-	m := spec.LoadMerge{Run: request(c.Addrs(), spec.Workload{})}
-	m.Run.Runners = 3
-	start := time.Now().Add(300 * time.Millisecond)
-	results := make(chan spec.LoadResult)
-	for i := range 2 {
-		r := request(c.Addrs(), spec.Workload{Duration: seconds(1.5), Clients: 2, Rate: 1000})
-		r.Runner, r.Runners, r.StartAt = i, 2, start
-		go func() {
-			res, err := Run(t.Context(), r, Hooks{})
-			if err != nil {
+// together runs loads that await each other, and gives their results.
+func together(t *testing.T, requests []spec.LoadRun) []spec.LoadResult {
+	t.Helper()
+	results := make([]spec.LoadResult, len(requests))
+	starts := make([]chan spec.LoadControl, len(requests))
+	var ready, done sync.WaitGroup
+	ready.Add(len(requests))
+	for i, r := range requests {
+		r.Runner, r.Runners, r.Await = i, len(requests), true
+		starts[i] = make(chan spec.LoadControl)
+		done.Go(func() {
+			var err error
+			if results[i], err = Run(t.Context(), r, Hooks{Controls: starts[i], Ready: ready.Done}); err != nil {
 				t.Error(err)
 			}
-			results <- res
-		}()
+		})
 	}
-	for range 2 {
-		m.Results = append(m.Results, <-results)
+	ready.Wait()
+	for _, start := range starts {
+		start <- spec.LoadControl{Start: true}
 	}
+	done.Wait()
+	return results
+}
+
+func TestMergingIsExact(t *testing.T) {
+	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
+	r := request(c.Addrs(), spec.Workload{Duration: seconds(1.5), Clients: 2, Rate: 1000})
+	results := together(t, []spec.LoadRun{r, r})
+	a, b := results[0], results[1]
+	m := spec.LoadMerge{Run: r, Runners: []spec.RunnerReport{
+		{Name: "a", Result: &a}, {Name: "b", Result: &b}, {Name: "c", Error: "killed", LostAtSeconds: 0.5},
+	}}
 	res, err := Merge(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Operations != 1500 || res.Operations != m.Results[0].Operations+m.Results[1].Operations || len(res.Timeline) != 2 || res.Timeline[0].Operations < 990 || res.Timeline[0].Operations > 1001 {
-		t.Errorf("%d operations, %d + %d; timeline %+v", res.Operations, m.Results[0].Operations, m.Results[1].Operations, res.Timeline)
+	if res.Operations != 1500 || res.Operations != a.Operations+b.Operations || len(res.Timeline) != 2 {
+		t.Fatalf("%d operations, %d + %d; timeline %+v", res.Operations, a.Operations, b.Operations, res.Timeline)
 	}
-	if res.Latency.Max != max(m.Results[0].Latency.Max, m.Results[1].Latency.Max) || res.Timeline[0].Max == 0 {
+	if res.Latency.Max != max(a.Latency.Max, b.Latency.Max) {
 		t.Errorf("latency %+v", res.Latency)
 	}
-	if len(res.Warnings) == 0 || !strings.Contains(res.Warnings[len(res.Warnings)-1], "1 of 3 runners") {
+	all := measure.NewHistogram()
+	for i, second := range res.Timeline {
+		if want := a.Timeline[i].Operations + b.Timeline[i].Operations; second.Operations != want || second.Max != max(a.Timeline[i].Max, b.Timeline[i].Max) {
+			t.Errorf("second %d: %+v", i, second)
+		}
+		for _, text := range second.Histograms {
+			h, err := decode(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Merge(h)
+		}
+	}
+	if whole, err := decode(res.Histogram); err != nil || !whole.Equals(all) {
+		t.Errorf("the seconds' histograms do not add up to the whole (%v)", err)
+	}
+	if lost := res.Runners[2]; lost.LostAtSeconds == nil || *lost.LostAtSeconds != 0.5 || lost.Share < 0.33 || lost.Share > 0.34 || res.Runners[1].Operations != b.Operations {
+		t.Errorf("runners: %+v", res.Runners)
+	}
+	if len(res.Warnings) == 0 || !strings.Contains(res.Warnings[len(res.Warnings)-1], "runner c was lost 0.5 s after the start (killed): its share, 1 of 3") {
 		t.Errorf("warnings: %q", res.Warnings)
 	}
 }

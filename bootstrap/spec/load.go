@@ -23,12 +23,16 @@ type LoadRun struct {
 	// Runner and Runners number this runner among those of one test, from 0.
 	Runner  int `json:"runner,omitempty"`
 	Runners int `json:"runners,omitempty"`
-	// StartAt has all runners start together; zero means at once.
-	StartAt time.Time `json:"start_at,omitzero"`
+	// Await has the runner wait, once it is connected, for LoadControl.Start: so
+	// all runners start together, however long each of them takes to get ready and
+	// whatever their clocks say.
+	Await bool `json:"await,omitempty"`
 	// Attached stops the load when stdin ends: the caller is gone.
 	Attached bool `json:"attached,omitempty"`
-	// Report has the result carry an HTML report.
+	// Report has the result carry an HTML report, and the files of LoadResult.Files.
 	Report bool `json:"report,omitempty"`
+	// Baseline is the result of an earlier run, for the report to compare with.
+	Baseline *LoadResult `json:"baseline,omitempty"`
 	// Title heads the report.
 	Title string `json:"title,omitempty"`
 }
@@ -150,6 +154,8 @@ const LogEvent = "event"
 
 // The events of `load run`.
 const (
+	// EventLoadReady: the runner is connected and waits for LoadControl.Start.
+	EventLoadReady = "load_ready"
 	// EventLoadStarted: the measurement has begun.
 	EventLoadStarted = "load_started"
 	// EventFaultDue: fields "fault" (index) and "node" (address:port). The caller
@@ -166,6 +172,8 @@ type LoadControl struct {
 	FaultInjected  bool   `json:"fault_injected,omitempty"`
 	FaultRecovered bool   `json:"fault_recovered,omitempty"`
 	FaultFailed    string `json:"fault_failed,omitempty"`
+	// Start begins a load that awaits it.
+	Start bool `json:"start,omitempty"`
 	// Stop ends the load early; the result covers what was measured.
 	Stop bool `json:"stop,omitempty"`
 }
@@ -185,9 +193,21 @@ type Objectives struct {
 // test into one, exactly (histograms are added, not averaged).
 type LoadMerge struct {
 	Versioned
-	// Run is the request of the first runner.
-	Run     LoadRun      `json:"run"`
-	Results []LoadResult `json:"results"`
+	// Run is the request of the first runner, with the workload of the whole test.
+	Run LoadRun `json:"run"`
+	// Runners has an entry for each, by LoadRun.Runner.
+	Runners []RunnerReport `json:"runners"`
+}
+
+// RunnerReport is what became of one runner of a test.
+type RunnerReport struct {
+	Name string `json:"name"`
+	// Result is nil if it was lost before it could give one.
+	Result *LoadResult `json:"result,omitempty"`
+	// Error says why there is no result.
+	Error string `json:"error,omitempty"`
+	// LostAtSeconds is when it was lost, from the start of its measurement.
+	LostAtSeconds float64 `json:"lost_at_seconds,omitempty"`
 }
 
 // LoadResult is the result of `load run` and `load merge`.
@@ -231,6 +251,12 @@ type LoadResult struct {
 	VerifiedWrites      int64     `json:"verified_writes"`
 	LostKeys            []string  `json:"lost_keys,omitempty"`
 	Generator           Generator `json:"generator"`
+	// Runners has an entry for each of several runners.
+	Runners []RunnerResult `json:"runners,omitempty"`
+	// Silences are the times in which a shard gave this runner no answer, whether
+	// it waited for one or not: those of 50 ms or more, the longest if there are
+	// very many. Only a runner among several gives them, for LoadMerge.
+	Silences []Outage `json:"silences,omitempty"`
 	// Histogram is all latencies as an HdrHistogram, V2 compressed, base64; unit: µs.
 	Histogram        string `json:"histogram"`
 	ServiceHistogram string `json:"service_histogram,omitempty"`
@@ -246,6 +272,9 @@ type LoadResult struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 	// ReportHTML is the report, if one was asked for.
 	ReportHTML string `json:"report_html,omitempty"`
+	// Files are the result in other tools' formats, by the end of the name that a
+	// file of it has (".hlog", "_SET.hgrm"); they go with the report.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 // Latency is a distribution in milliseconds.
@@ -291,8 +320,9 @@ type Interval struct {
 	Max        float64 `json:"max"`
 	// ByShard counts operations by shard, in the order of LoadServer.Shards.
 	ByShard []int64 `json:"by_shard,omitempty"`
-	// Histogram is the interval's latencies, for exact merging; dropped from final results.
-	Histogram string `json:"histogram,omitempty"`
+	// Histograms are the interval's latencies by command, in the order of
+	// LoadResult.ByCommand, for exact merging and files; dropped from final results.
+	Histograms []string `json:"histograms,omitempty"`
 }
 
 // Outage is a time in which a shard answered nothing although commands for it were waiting.
@@ -325,6 +355,8 @@ type FaultResult struct {
 	Target string    `json:"target"`
 	// Node is the name of the node that was hit.
 	Node string `json:"node"`
+	// Shard is the index in LoadServer.Shards of the shard that it was part of; -1 if that is not known.
+	Shard int `json:"shard"`
 	// AtSeconds and RecoveredAtSeconds count from the start of the load.
 	AtSeconds          float64  `json:"at_seconds"`
 	RecoveredAtSeconds *float64 `json:"recovered_at_seconds,omitempty"`
@@ -339,6 +371,21 @@ type FaultResult struct {
 	RejoinedAs string   `json:"rejoined_as,omitempty"`
 	RejoinedMS *float64 `json:"rejoined_ms,omitempty"`
 	// Error says why it could not be injected or mended.
+	Error string `json:"error,omitempty"`
+}
+
+// RunnerResult is the part of a result that belongs to one of several runners.
+type RunnerResult struct {
+	Name string `json:"name"`
+	// Share is its part of the load as it was planned, 0–1.
+	Share         float64 `json:"share"`
+	Operations    int64   `json:"operations"`
+	ThroughputOPS float64 `json:"throughput_ops_per_second"`
+	CPU           float64 `json:"cpu"`
+	Saturated     bool    `json:"saturated"`
+	// LostAtSeconds is when it was lost, with all that it had measured; nil if it was not.
+	LostAtSeconds *float64 `json:"lost_at_seconds,omitempty"`
+	// Error says why it was lost.
 	Error string `json:"error,omitempty"`
 }
 

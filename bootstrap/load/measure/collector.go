@@ -23,6 +23,8 @@ type Collector struct {
 	total   Totals
 	stages  map[int]*Totals
 	seconds []*Second
+	// spare are histograms of seconds that are over.
+	spare []*hdrhistogram.Histogram
 }
 
 // Totals are the sums of many intervals.
@@ -31,17 +33,6 @@ type Totals struct {
 	Errors                       map[string]int64
 	Slip                         *hdrhistogram.Histogram
 	Bytes, Failed, Indeterminate int64
-}
-
-// Second is the sum of all threads' intervals of one second.
-type Second struct {
-	Index              int
-	Operations, Errors int64
-	// Shards counts operations by shard.
-	Shards []int64
-	// Latency of all commands.
-	Latency *hdrhistogram.Histogram
-	threads int
 }
 
 // NewCollector makes a collector and starts it. Close ends it.
@@ -86,6 +77,9 @@ func (c *Collector) Recorder() *Recorder {
 func (c *Collector) Close() {
 	close(c.full)
 	<-c.done
+	for _, s := range c.seconds {
+		c.finish(s)
+	}
 }
 
 // Outages are the outages seen so far.
@@ -102,6 +96,7 @@ func (c *Collector) add(iv *Interval) {
 	s.add(iv)
 	if iv.Last {
 		if s.threads++; s.threads == c.shape.Threads {
+			c.finish(s)
 			finished = s
 		}
 	}
@@ -118,22 +113,9 @@ func (c *Collector) add(iv *Interval) {
 
 func (c *Collector) second(index int) *Second {
 	for len(c.seconds) <= index {
-		c.seconds = append(c.seconds, &Second{Index: len(c.seconds), Shards: make([]int64, c.shape.Shards), Latency: NewHistogram()})
+		c.seconds = append(c.seconds, c.open(len(c.seconds)))
 	}
 	return c.seconds[index]
-}
-
-func (s *Second) add(iv *Interval) {
-	for i := range iv.Commands {
-		s.Operations += iv.Commands[i].Latency.TotalCount()
-		s.Latency.Merge(iv.Commands[i].Latency)
-	}
-	for i, n := range iv.Shards {
-		s.Shards[i] += n
-	}
-	for _, n := range iv.Errors {
-		s.Errors += n
-	}
 }
 
 func (t *Totals) add(iv *Interval) {

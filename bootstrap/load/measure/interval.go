@@ -30,6 +30,8 @@ type Shape struct {
 	Threads, Commands, Shards int
 	// OpenLoop has service times and schedule slip recorded besides latencies.
 	OpenLoop bool
+	// Histograms has every second keep its latencies by command.
+	Histograms bool
 }
 
 // Interval is what one thread measured in one second, or in its part of a stage.

@@ -12,7 +12,7 @@ const ms = int64(time.Millisecond)
 
 func TestIntervalsOfAllThreadsAddUp(t *testing.T) {
 	var seconds []Second
-	c := NewCollector(Shape{Threads: 2, Commands: 2, Shards: 3, OpenLoop: true}, 2, func(s Second) { seconds = append(seconds, s) })
+	c := NewCollector(Shape{Threads: 2, Commands: 2, Shards: 3, OpenLoop: true, Histograms: true}, 2, func(s Second) { seconds = append(seconds, s) })
 	a, b := c.Recorder(), c.Recorder()
 	a.Done(0, 0, 5*ms, 2*ms, false)
 	b.Done(1, 2, 1*ms, 1*ms, true)
@@ -26,6 +26,9 @@ func TestIntervalsOfAllThreadsAddUp(t *testing.T) {
 	c.Close()
 	if len(seconds) != 1 || seconds[0].Operations != 3 || seconds[0].Errors != 1 || fmt.Sprint(seconds[0].Shards) != "[2 0 1]" {
 		t.Errorf("seconds: %+v", seconds)
+	}
+	if s := c.Seconds()[0]; s.P50 < 5000 || s.P50 > 5005 || s.Max < 7000 || len(s.Histograms) != 2 {
+		t.Errorf("first second: %+v", s)
 	}
 	total := c.Total()
 	if got := total.Commands[0].Latency; got.TotalCount() != 2 || got.Max() < 7000 || got.Max() > 7007 {
@@ -82,6 +85,52 @@ func TestOutagesAreTimesOfWaitingWithoutAnyAnswer(t *testing.T) {
 		for _, o := range c.Outages().List(0, now) {
 			got = append(got, span{o.From, o.To})
 		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	})
+}
+
+// Several loads, merged, see what one load with all their threads would have seen.
+func TestMergedOutagesAreThoseOfOneLoad(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		shape := Shape{Threads: 1, Commands: 1, Shards: 1}
+		whole := NewCollector(Shape{Threads: 2, Commands: 1, Shards: 1}, 0, nil)
+		defer whole.Close()
+		var apart []*Collector
+		var recorders [2][2]*Recorder
+		for i := range recorders {
+			c := NewCollector(shape, 0, nil)
+			defer c.Close()
+			apart, recorders[i] = append(apart, c), [2]*Recorder{c.Recorder(), whole.Recorder()}
+		}
+		now, waiting := int64(0), [2]int{}
+		for range rapid.IntRange(1, 60).Draw(t, "events") {
+			now += rapid.Int64Range(2, 200).Draw(t, "later") * ms
+			i := rapid.IntRange(0, 1).Draw(t, "load")
+			answer := waiting[i] > 0 && rapid.Bool().Draw(t, "answer")
+			for _, r := range recorders[i] {
+				if answer {
+					r.Answered(AccessTo(0, true), now)
+				} else {
+					r.Waits(AccessTo(0, true), now)
+				}
+			}
+			if waiting[i]++; answer {
+				waiting[i] -= 2
+			}
+		}
+		now += 10 * ms
+		for i := range recorders {
+			recorders[i][0].Finish(now)
+			recorders[i][1].Finish(now)
+		}
+		var outages, silences [][]Outage
+		for _, c := range apart {
+			outages, silences = append(outages, c.Outages().List(0, now)), append(silences, c.Outages().Silences(0, now))
+		}
+		got := Merge(outages, silences)
+		want := whole.Outages().List(0, now)
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Fatalf("got %v, want %v", got, want)
 		}

@@ -14,8 +14,12 @@ const (
 	MinOutage = 50 * time.Millisecond
 	// fineness is how exactly threads tell each other of answers.
 	fineness = int64(time.Millisecond)
-	// forget is how long a silence is kept in which nobody is known to have waited.
+	// forget is how long every silence is kept in which nobody is known to have
+	// waited; after that only the longest of them are.
 	forget = int64(30 * time.Second)
+	// keptSilences is how many those are, by access. What is forgotten blurs a merge with
+	// other runners' outages by no more than the shortest silence that is kept.
+	keptSilences = 500
 )
 
 // Access is a shard and a way to use it, in few bits: there are at most as many
@@ -124,11 +128,47 @@ func (o *Outages) answer(i int, s *access, now int64) {
 	}
 }
 
-// relevant drops silences that ended before the given time and in which nobody waited.
+// relevant drops silences that ended before the given time and in which nobody
+// waited, but for the longest.
 func relevant(silences, waits []span, before int64) []span {
-	return slices.DeleteFunc(silences, func(s span) bool {
+	idle := func(s span) bool {
 		return s.to < before && !slices.ContainsFunc(waits, func(w span) bool { return w.from < s.to && s.from < w.to })
-	})
+	}
+	var lengths []int64
+	for _, s := range silences {
+		if idle(s) {
+			lengths = append(lengths, s.to-s.from)
+		}
+	}
+	slices.Sort(lengths)
+	shortest := int64(0)
+	if n := len(lengths); n > keptSilences {
+		shortest = lengths[n-keptSilences]
+	}
+	return slices.DeleteFunc(silences, func(s span) bool { return s.to-s.from < shortest && idle(s) })
+}
+
+// Silences returns the times between from and to in which no thread had an
+// answer, waiting or not: the longest, by access, and as exactly as threads
+// tell each other of answers.
+func (o *Outages) Silences(from, to int64) []Outage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var list []Outage
+	for i := range o.silences {
+		spans := append(sorted(o.silences[i]), span{o.answered[i].Load(), to})
+		if n := len(spans); n > keptSilences {
+			slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(b.to-b.from, a.to-a.from) })
+			spans = spans[:keptSilences]
+		}
+		for _, s := range sorted(spans) {
+			s.from, s.to = max(s.from, from), min(s.to, to)
+			if s.to-s.from >= MinOutage.Nanoseconds() {
+				list = append(list, Outage{Access(i), s.from, s.to})
+			}
+		}
+	}
+	return list
 }
 
 // List returns the outages between from and to, in the order of their beginning.
@@ -146,6 +186,52 @@ func (o *Outages) List(from, to int64) []Outage {
 	}
 	slices.SortStableFunc(list, func(a, b Outage) int { return cmp.Compare(a.From, b.From) })
 	return list
+}
+
+// Merge joins the outages and silences that several loads saw, each on its own,
+// as if they were one: a shard is out while some load waited for it and none had
+// an answer. A load that had nothing to ask does not speak for the shard.
+func Merge(outages, silences [][]Outage) []Outage {
+	var list []Outage
+	for _, a := range accesses(outages) {
+		var out []span
+		for _, seen := range outages {
+			out = append(out, of(seen, a)...)
+		}
+		out = union(out)
+		for _, quiet := range silences {
+			out = intersect(out, sorted(of(quiet, a))) // no union: where two silences touch there was an answer
+		}
+		for _, s := range out {
+			if s.to-s.from >= MinOutage.Nanoseconds() {
+				list = append(list, Outage{a, s.from, s.to})
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Outage) int { return cmp.Compare(a.From, b.From) })
+	return list
+}
+
+// accesses are those of which there is an outage, ascending.
+func accesses(outages [][]Outage) []Access {
+	var all []Access
+	for _, seen := range outages {
+		for _, o := range seen {
+			all = append(all, o.Access)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func of(list []Outage, a Access) []span {
+	var spans []span
+	for _, o := range list {
+		if o.Access == a {
+			spans = append(spans, span{o.From, o.To})
+		}
+	}
+	return spans
 }
 
 func sorted(spans []span) []span {

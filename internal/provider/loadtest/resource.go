@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -75,8 +73,14 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	}
 	var plan model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if !resp.Diagnostics.HasError() {
-		resp.Diagnostics.Append(plan.check(ctx)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(plan.check(ctx)...)
+	if plan.StartedAt.IsUnknown() { // it will run
+		resp.Diagnostics.Append(plan.checkReportDir()...)
+		_, diags := plan.readBaseline()
+		resp.Diagnostics.Append(diags...)
 	}
 }
 
@@ -90,6 +94,13 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	t, diags := plan.test(ctx)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
+		return
+	}
+	if t.baseline, diags = plan.readBaseline(); diags.HasError() {
+		resp.Diagnostics.Append(diags...)
+		return
+	}
+	if resp.Diagnostics.Append(plan.checkReportDir()...); resp.Diagnostics.HasError() {
 		return
 	}
 	session := r.fleet.Session()
@@ -109,29 +120,12 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	plan.resultModel, diags = result(ctx, res)
 	resp.Diagnostics.Append(diags...)
 	plan.ID = types.StringValue(t.cluster.Cluster + "-" + res.StartedAt.UTC().Format("20060102-150405"))
-	plan.ReportHTML = types.StringNull()
-	if t.report {
-		file, err := writeReport(plan.ReportDir.ValueString(), plan.ID.ValueString(), res.ReportHTML)
-		if err != nil {
-			resp.Diagnostics.AddAttributeWarning(path.Root("report_dir"), cannotReport, err.Error())
-		} else {
-			plan.ReportHTML = types.StringValue(file)
-		}
+	resp.Diagnostics.Append(plan.writeReport(res)...)
+	if len(res.Warnings) > 0 {
+		resp.Diagnostics.AddWarning("Load Test Figures Need Care", "- "+strings.Join(res.Warnings, "\n- "))
 	}
 	resp.Diagnostics.Append(plan.judge(ctx, t.objectives, res)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-}
-
-// writeReport writes html into dir and gives the file's absolute path.
-func writeReport(dir, name, html string) (string, error) {
-	file, err := filepath.Abs(filepath.Join(dir, name+".html"))
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // G301: a report is no secret.
-		return "", err
-	}
-	return file, os.WriteFile(file, []byte(html), 0o644) //nolint:gosec // G306: a report is no secret.
 }
 
 // judge sets whether the objectives were kept, and says so if they were not.
@@ -176,27 +170,6 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		// After a breach the old objectives stay in the state, so that the next plan shows the new ones again.
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	}
-}
-
-// moveReport writes the report into the new directory.
-func (m *model) moveReport(state model) (diags diag.Diagnostics) {
-	m.ReportHTML = types.StringNull()
-	if m.ReportDir.IsNull() {
-		return nil
-	}
-	html, err := os.ReadFile(state.ReportHTML.ValueString())
-	if err != nil {
-		diags.AddAttributeWarning(path.Root("report_dir"), cannotReport,
-			"There is no report of this run to move into the new directory. The next run writes one; change triggers to have it now.")
-		return diags
-	}
-	file, err := writeReport(m.ReportDir.ValueString(), m.ID.ValueString(), string(html))
-	if err != nil {
-		diags.AddAttributeWarning(path.Root("report_dir"), cannotReport, err.Error())
-		return diags
-	}
-	m.ReportHTML = types.StringValue(file)
-	return nil
 }
 
 // Delete implements resource.Resource. The results go with the state; a report

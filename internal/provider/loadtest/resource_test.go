@@ -1,12 +1,15 @@
 package loadtest_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -93,12 +96,22 @@ func TestAccLoadTestGoesThroughAFailover(t *testing.T) {
 					if err != nil || filepath.Dir(file) != reports || !strings.Contains(string(html), "</html>") {
 						return fmt.Errorf("report %q of %d bytes: %w", file, len(html), err)
 					}
-					return nil
+					return filesBeside(file)
 				},
 			},
 			{Config: config, ConfigPlanChecks: nothing()},
 		},
 	})
+}
+
+// filesBeside checks that the result is beside its report in every format.
+func filesBeside(report string) error {
+	for _, end := range []string{".json", ".memtier.json", ".hlog", "_FULL.hgrm", "_SET.hgrm", "_GET.hgrm"} {
+		if info, err := os.Stat(strings.TrimSuffix(report, ".html") + end); err != nil || info.Size() < 500 {
+			return fmt.Errorf("the %s of the result: %v, %w", end, info, err)
+		}
+	}
+	return nil
 }
 
 // positive checks for a number above zero.
@@ -181,8 +194,125 @@ func TestAccSeveralRunnersAddUp(t *testing.T) {
 			Config: config,
 			ConfigStateChecks: []statecheck.StateCheck{
 				at(tfjsonpath.New("operations"), knownvalue.Int64Exact(20000)),
+				at(tfjsonpath.New("runner_results").AtSliceIndex(0).AtMapKey("name"), knownvalue.StringExact("a")),
+				at(tfjsonpath.New("runner_results").AtSliceIndex(1).AtMapKey("operations"), knownvalue.Int64Exact(10000)),
+				at(tfjsonpath.New("runner_results").AtSliceIndex(1).AtMapKey("lost_at_seconds"), knownvalue.Null()),
 			},
 		}},
+	})
+}
+
+// A runner's process is killed in the middle: the test goes on to its end without it.
+func TestAccALostRunnerIsNamed(t *testing.T) {
+	place := acctest.NewPlace(t, 3)
+	progress, reports := filepath.Join(t.TempDir(), "progress"), t.TempDir()
+	config := fmt.Sprintf("provider \"redis\" {\n  progress_file = %q\n}\n", progress) + place.Cluster("replicas_per_shard = 0") + loadTest(fmt.Sprintf(`
+  workload   = { duration = "6s", clients = 4, keys = { maximum = 1000 } }
+  runners    = { a = { transport = "local" }, b = { transport = "local" } }
+  report_dir = %q
+`, reports))
+	killed := make(chan error, 1)
+	go func() { killed <- killOneRunner(t, place, progress) }()
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Providers(),
+		Steps: []resource.TestStep{{
+			Config: config,
+			ConfigStateChecks: []statecheck.StateCheck{
+				at(tfjsonpath.New("timeline"), knownvalue.ListSizeExact(6)),
+				at(tfjsonpath.New("operations"), knownvalue.NotNull()),
+				at(tfjsonpath.New("warnings"), knownvalue.ListPartial(map[int]knownvalue.Check{0: knownvalue.StringRegexp(regexp.MustCompile(`the runner [ab] was lost .* its share, 1 of 2 or 50 % of the load`))})),
+			},
+			Check: func(s *terraform.State) error {
+				got := s.RootModule().Resources[this].Primary.Attributes
+				lost := 0
+				for i := range 2 {
+					of := func(name string) string { return got[fmt.Sprintf("runner_results.%d.%s", i, name)] }
+					if of("lost_at_seconds") == "" {
+						if of("operations") != got["operations"] {
+							return fmt.Errorf("the one that is left did %s of %s operations", of("operations"), got["operations"])
+						}
+						continue
+					}
+					lost++
+					if of("operations") != "0" || of("error") == "" || of("share") != "0.5" {
+						return fmt.Errorf("runner %d: %s operations, %q", i, of("operations"), of("error"))
+					}
+				}
+				if lost != 1 {
+					return fmt.Errorf("%d runners were lost", lost)
+				}
+				return filesBeside(got["report_html"])
+			},
+		}},
+	})
+	if err := <-killed; err != nil {
+		t.Error(err)
+	}
+}
+
+// killOneRunner kills a process that runs a load in place, once both do.
+func killOneRunner(t *testing.T, place acctest.Place, progress string) error {
+	started := regexp.MustCompile(`(?m) ([ab]): .*load started`)
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		said, _ := os.ReadFile(progress)
+		runners := map[string]bool{}
+		for _, match := range started.FindAllStringSubmatch(string(said), -1) {
+			runners[match[1]] = true
+		}
+		if len(runners) < 2 {
+			continue
+		}
+		for pid, command := range place.Processes(t) {
+			if strings.Contains(command, "load") && strings.Contains(command, "run") && !strings.Contains(command, "redis-server") {
+				return syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		return errors.New("no runner's process was found")
+	}
+	return errors.New("the runners did not start")
+}
+
+func TestAccAReportHasAPlace(t *testing.T) {
+	place := acctest.NewPlace(t, 3)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("no result"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cluster := place.Cluster("replicas_per_shard = 0")
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Providers(),
+		Steps: []resource.TestStep{
+			{Config: cluster + loadTest(short+fmt.Sprintf("report_dir = %q", filepath.Join(file, "reports"))), PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Report Directory Not Writable.*Nothing was run`)},
+			{Config: cluster + loadTest(short+fmt.Sprintf("baseline = %q", file)), PlanOnly: true, ExpectError: regexp.MustCompile(`Unable to Read Baseline`)},
+			{Config: cluster + loadTest(short+fmt.Sprintf("report_dir = %q", filepath.Join(dir, "first")))},
+			{
+				// It moves with all its files, and the next run's report compares with it.
+				Config: cluster + loadTest(short+fmt.Sprintf("report_dir = %q", filepath.Join(dir, "second"))),
+				Check: func(s *terraform.State) error {
+					return filesBeside(s.RootModule().Resources[this].Primary.Attributes["report_html"])
+				},
+			},
+			{
+				PreConfig: func() {
+					found, err := filepath.Glob(filepath.Join(dir, "second", "*[0-9].json"))
+					if err != nil || len(found) != 1 {
+						t.Fatalf("results: %v, %v", found, err)
+					}
+					if err := os.Rename(found[0], filepath.Join(dir, "earlier.json")); err != nil {
+						t.Fatal(err)
+					}
+				},
+				Config: cluster + loadTest(short+fmt.Sprintf("report_dir = %q\n  baseline = %q\n  triggers = { again = \"yes\" }", filepath.Join(dir, "second"), filepath.Join(dir, "earlier.json"))),
+				Check: func(s *terraform.State) error {
+					html, err := os.ReadFile(s.RootModule().Resources[this].Primary.Attributes["report_html"])
+					if err != nil || !strings.Contains(string(html), "Baseline") {
+						return fmt.Errorf("there is no comparison in the report: %w", err)
+					}
+					return nil
+				},
+			},
+		},
 	})
 }
 

@@ -9,16 +9,12 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 	"github.com/redisfleet/terraform-provider-redis/internal/fleet"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/connection"
 	"github.com/redisfleet/terraform-provider-redis/internal/reach"
 )
-
-// startMargin is how long runners get to connect before they start together.
-const startMargin = 5 * time.Second
 
 // test is one load test, all of it known.
 type test struct {
@@ -29,6 +25,8 @@ type test struct {
 	faults     []spec.Fault
 	objectives spec.Objectives
 	report     bool
+	// baseline is the result of an earlier run, for the report to compare with.
+	baseline *spec.LoadResult
 }
 
 // run runs t: its runners start together, its faults are injected when they
@@ -37,31 +35,22 @@ func (t test) run(ctx context.Context, s *fleet.Session) (spec.LoadResult, error
 	if err := t.prepare(ctx, s); err != nil {
 		return spec.LoadResult{}, err
 	}
-	var startAt time.Time
-	if len(t.runners) > 1 {
-		startAt = time.Now().Add(startMargin)
-	}
-	requests := make(map[fleet.Machine]spec.LoadRun, len(t.runners))
+	requests := make([]spec.LoadRun, len(t.runners))
 	for i, m := range t.runners {
 		auth, err := t.auth(ctx, s, m)
 		if err != nil {
 			return spec.LoadResult{}, err
 		}
-		requests[m] = t.request(i, auth, startAt)
+		requests[i] = t.request(i, auth)
 	}
-	results, err := fleet.Each(ctx, s, t.runners, func(ctx context.Context, h *fleet.Host) (spec.LoadResult, error) {
-		return t.runOn(ctx, s, h, requests[h.Machine])
-	})
-	if err != nil || len(results) == 1 {
-		return results[0], err
+	if len(t.runners) > 1 {
+		return t.together(ctx, s, requests)
 	}
-	first, err := s.Host(ctx, t.runners[0])
+	host, err := s.Host(ctx, t.runners[0])
 	if err != nil {
 		return spec.LoadResult{}, err
 	}
-	whole := requests[t.runners[0]]
-	whole.Workload, whole.Report = t.workload, t.report
-	return fleet.Call[spec.LoadResult](ctx, first, "load merge", spec.LoadMerge{Versioned: spec.V(), Run: whole, Results: results})
+	return t.runOn(ctx, s, host, requests[0], part{})
 }
 
 // prepare brings redis-bootstrap to all hosts that will need it, before any
@@ -104,7 +93,7 @@ func (t test) auth(ctx context.Context, s *fleet.Session, m fleet.Machine) (spec
 
 // request is what runner number i is told: its share of the requests, and all
 // else as it is for the whole test.
-func (t test) request(i int, auth spec.Auth, startAt time.Time) spec.LoadRun {
+func (t test) request(i int, auth spec.Auth) spec.LoadRun {
 	names := make(map[string]string, len(t.cluster.Processes))
 	zones := make(map[string]string)
 	for _, p := range t.cluster.Processes {
@@ -116,8 +105,8 @@ func (t test) request(i int, auth spec.Auth, startAt time.Time) spec.LoadRun {
 	r := spec.LoadRun{
 		Versioned: spec.V(), Endpoints: t.cluster.Endpoints(), Names: names, Zones: zones, Auth: auth,
 		Workload: t.workload, Verify: t.verify, Objectives: t.objectives,
-		Runner: i, Runners: len(t.runners), StartAt: startAt, Attached: true,
-		Report: t.report && len(t.runners) == 1, Title: "Load test of " + t.cluster.Cluster,
+		Runner: i, Runners: len(t.runners), Await: len(t.runners) > 1, Attached: true,
+		Report: t.report && len(t.runners) == 1, Baseline: t.baseline, Title: "Load test of " + t.cluster.Cluster,
 	}
 	if n := int64(len(t.runners)); n > 1 && t.workload.Requests > 0 {
 		r.Workload.Requests = t.workload.Requests / n
@@ -131,8 +120,17 @@ func (t test) request(i int, auth spec.Auth, startAt time.Time) spec.LoadRun {
 	return r
 }
 
+// part is how one of several runners keeps step with the others.
+type part struct {
+	// ready is called when it is connected; start is closed when all are.
+	ready func()
+	start <-chan struct{}
+	// started is called when its measurement begins.
+	started func()
+}
+
 // runOn runs the load on h and does what it asks for meanwhile.
-func (t test) runOn(ctx context.Context, s *fleet.Session, h *fleet.Host, request spec.LoadRun) (spec.LoadResult, error) {
+func (t test) runOn(ctx context.Context, s *fleet.Session, h *fleet.Host, request spec.LoadRun, p part) (spec.LoadResult, error) {
 	// The end of the load ends what faults are still on, which mends them.
 	loading, over := context.WithCancel(ctx)
 	control := make(chan any)
@@ -142,31 +140,48 @@ func (t test) runOn(ctx context.Context, s *fleet.Session, h *fleet.Host, reques
 		case <-loading.Done():
 		}
 	}
-	var injecting sync.WaitGroup
+	var errands sync.WaitGroup
 	result, err := fleet.Attach[spec.LoadResult](ctx, h, "load run", request, fleet.Attached{
 		Control: control,
 		OnEvent: func(e fleet.Event) {
-			fault, node, ok := due(e)
-			if !ok {
-				return
-			}
-			injecting.Go(func() {
-				if err := t.inject(loading, s, fault, node, say); err != nil {
-					say(spec.LoadControl{Fault: fault, FaultFailed: err.Error()})
+			switch e.Name {
+			case spec.EventLoadReady:
+				p.ready()
+				errands.Go(func() {
+					select {
+					case <-p.start:
+						say(spec.LoadControl{Start: true})
+					case <-loading.Done():
+					}
+				})
+			case spec.EventLoadStarted:
+				if p.started != nil {
+					p.started()
 				}
-			})
+			case spec.EventFaultDue:
+				if fault, node, ok := due(e); ok {
+					errands.Go(func() { t.injectAndSay(loading, s, fault, node, say) })
+				}
+			}
 		},
 	})
 	over()
-	injecting.Wait()
+	errands.Wait()
 	return result, err
+}
+
+// injectAndSay does a fault, and tells the load if that cannot be.
+func (t test) injectAndSay(ctx context.Context, s *fleet.Session, fault int, node string, say func(spec.LoadControl)) {
+	if err := t.inject(ctx, s, fault, node, say); err != nil {
+		say(spec.LoadControl{Fault: fault, FaultFailed: err.Error()})
+	}
 }
 
 // due reads a fault_due event: the number of the fault and the address of the node.
 func due(e fleet.Event) (fault int, node string, ok bool) {
 	number, numbered := e.Fields["fault"].(float64)
 	node, named := e.Fields["node"].(string)
-	return int(number), node, e.Name == spec.EventFaultDue && numbered && named
+	return int(number), node, numbered && named
 }
 
 // inject does fault number fault to the node at addr, waits until it is mended,

@@ -98,7 +98,12 @@ func inputs() map[string]schema.Attribute {
 		},
 		"report_dir": schema.StringAttribute{
 			Optional:            true,
-			MarkdownDescription: "Directory on the machine that Terraform runs on to write the HTML report into. Without it there is none.",
+			MarkdownDescription: "Directory on the machine that Terraform runs on to write the results into: the HTML report, the result as JSON (`.json`), and for other tools `.memtier.json` (in memtier_benchmark's shape), `.hlog` (an HdrHistogram log of every second) and `.hgrm` (a distribution for each command). Without it there are none.",
+			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+		},
+		"baseline": schema.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: "The `.json` of an earlier run in its `report_dir`, which the report compares this run with. A change of it shows in the next run's report.",
 			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 		},
 	}
@@ -221,11 +226,14 @@ func outputs() map[string]schema.Attribute {
 		"throughput_ops_per_second": number("Commands per second."),
 		"throughput_mb_per_second":  number("Megabytes per second, both ways."),
 		"latency_ms":                latencyOutput("Latency, in milliseconds."),
-		"by_command": schema.ListNestedAttribute{
-			Computed: true, MarkdownDescription: "The results by command.",
+		"service_time_ms":           latencyOutput("Latency counted from the actual send, in milliseconds. It differs from `latency_ms` with a `rate` only."),
+		"by_command":                commandsOutput("The results by command."),
+		"stage_results": schema.ListNestedAttribute{
+			Computed: true, MarkdownDescription: "The results by stage of the workload.",
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"command": text("Name of the command."), "operations": count("Answered without an error."), "throughput_ops_per_second": number("Per second."),
-				"errors": count("Errors."), "misses": count("Reads of keys that were not there."), "latency_ms": latencyOutput("Latency, in milliseconds."),
+				"name": text("Its name."), "at_seconds": number("When it began, from the start."), "elapsed_seconds": number("How long it took."),
+				"operations": count("Answered without an error."), "throughput_ops_per_second": number("Per second."),
+				"latency_ms": latencyOutput("Latency, in milliseconds."), "by_command": commandsOutput("Its results by command."),
 			}},
 		},
 		"errors":            schema.MapAttribute{ElementType: types.Int64Type, Computed: true, MarkdownDescription: "Errors by kind: the first word of an error reply, or `connection`, `timeout`, `refused`. Redirections that were followed are counted too."},
@@ -247,7 +255,15 @@ func outputs() map[string]schema.Attribute {
 				"error": text("Why it could not be injected or mended."),
 			}},
 		},
-		"unavailable_ms":       number("The longest time in which a shard answered nothing although commands for it were waiting."),
+		"unavailable_ms": number("The longest time in which a shard answered nothing although commands for it were waiting."),
+		"outages": schema.ListNestedAttribute{
+			Computed: true, MarkdownDescription: "All times of 50 ms or more in which a shard answered nothing although commands for it were waiting. With several runners: in which none of them had an answer.",
+			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+				"shard": count("Number of the shard, from 0."), "access": text("`read` or `write`."),
+				"at_seconds": number("When it began, from the start."), "duration_ms": number("How long it lasted."),
+			}},
+		},
+		"lost_keys":            schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Examples of keys whose writes were lost."},
 		"lost_writes":          count("Acknowledged writes that are not there; counted with `verify`."),
 		"stale_writes":         count("Values older than what was acknowledged; counted with `verify`."),
 		"corrupt_writes":       count("Values that nobody wrote; counted with `verify`."),
@@ -261,6 +277,16 @@ func outputs() map[string]schema.Attribute {
 				"hosts": schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "The runners."},
 			},
 		},
+		"runner_results": schema.ListNestedAttribute{
+			Computed: true, MarkdownDescription: "What each of several runners did. One that is lost after the start does not end the test; what it had measured is missing from the figures.",
+			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+				"name": text("Its name."), "share": number("Its part of the planned load, 0 to 1."), "operations": count("Answered without an error."),
+				"throughput_ops_per_second": number("Per second."), "cpu": number("Its share of the processors, 0 to 1."),
+				"saturated":       schema.BoolAttribute{Computed: true, MarkdownDescription: "Its figures are its own limit rather than the cluster's."},
+				"lost_at_seconds": number("When it was lost, from the start; null if it was not."), "error": text("Why it was lost."),
+			}},
+		},
+		"warnings":    schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "What a reader of the figures should know, a sentence each."},
 		"histogram":   text("All latencies in µs as an HdrHistogram (V2, compressed, base64), to be merged with others."),
 		"report_html": schema.StringAttribute{Computed: true, MarkdownDescription: "Path of the HTML report; null without `report_dir`."},
 		"passed":      schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether every objective was kept."},
@@ -288,6 +314,11 @@ func keepResults(attributes map[string]schema.Attribute) map[string]schema.Attri
 		case schema.MapAttribute:
 			a.PlanModifiers = []planmodifier.Map{mapplanmodifier.UseStateForUnknown()}
 			attributes[name] = a
+		case schema.ListAttribute:
+			if name != "breaches" {
+				a.PlanModifiers = []planmodifier.List{listplanmodifier.UseStateForUnknown()}
+			}
+			attributes[name] = a
 		case schema.ListNestedAttribute:
 			a.PlanModifiers = []planmodifier.List{listplanmodifier.UseStateForUnknown()}
 			attributes[name] = a
@@ -309,6 +340,16 @@ func count(description string) schema.Attribute {
 
 func number(description string) schema.Attribute {
 	return schema.Float64Attribute{Computed: true, MarkdownDescription: description}
+}
+
+func commandsOutput(description string) schema.Attribute {
+	return schema.ListNestedAttribute{
+		Computed: true, MarkdownDescription: description,
+		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			"command": text("Name of the command."), "operations": count("Answered without an error."), "throughput_ops_per_second": number("Per second."),
+			"errors": count("Errors."), "misses": count("Reads of keys that were not there."), "latency_ms": latencyOutput("Latency, in milliseconds."),
+		}},
+	}
 }
 
 func latencyOutput(description string) schema.Attribute {

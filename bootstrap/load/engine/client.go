@@ -11,28 +11,28 @@ import (
 // client is a simulated client: one pipeline under way, over one connection per node.
 type client struct {
 	state workload.Client
-	conns []*conn
+	// number is its place in the loop's clients.
+	number int32
 	// pending is how many operations it waits for.
 	pending int
-	// batches are operations drawn and not sent, by target, until there are
-	// enough for a pipeline; drawn counts them.
-	batches []queue
-	drawn   int
+	// drawn is how many operations are drawn and not sent: they wait at the
+	// connections until one has enough for a pipeline.
+	drawn int
+	// paid is how many requests it has claimed: those of a whole round.
+	paid  int64
+	conns []*conn
 	// backlog are recorded commands that wait for the one before.
 	backlog queue
-	// paid is how many requests it has claimed: those of a whole round.
-	paid int64
 }
 
-// draw makes the client's next operation. It returns nil when there is nothing
-// more to be sent.
+// draw makes the client's next operation, which is valid until the next draw. It
+// returns nil when there is nothing more to be sent.
 func (l *loop) draw(c *client) *operation {
 	if l.finishing || l.pacer == nil && l.expired() || !l.claim(c) {
 		return nil
 	}
-	op := l.newOperation()
+	op := &l.scratch
 	if !l.generator.Next(&c.state, l.now, &op.item) {
-		l.recycle(op)
 		l.keysUsedUp, l.finishing = true, true
 		return nil
 	}
@@ -46,9 +46,8 @@ func (l *loop) prepare(op *operation, c *client) {
 		l.anySlot = (l.anySlot + anySlotStep) % spec.Slots
 		op.item.Slot = l.anySlot
 	}
-	op.client, op.intended = c, l.now
-	op.access = measure.AccessTo(int(l.shards[op.item.Slot]), l.writes[op.item.Command])
-	l.recorder.Waits(op.access, l.now)
+	op.client, op.intended, op.state, op.hops = c.number, l.now, 0, 0
+	op.access = measure.AccessTo(int(l.slots.at(op.item.Slot).shard), l.writes[op.item.Command])
 }
 
 // anySlotStep has commands without a key go around all shards: it is odd, hence
@@ -78,15 +77,16 @@ func (l *loop) claim(c *client) bool {
 
 // proceed has the client send its next command, or pipeline, in closed loop.
 func (l *loop) proceed(c *client) {
-	if l.pipeline == 1 {
-		if op := l.draw(c); op != nil {
-			c.pending = 1
-			l.inFlight++
-			l.send(op)
-		}
+	if l.pipeline > 1 {
+		l.proceedPipelined(c)
 		return
 	}
-	l.proceedPipelined(c)
+	if op := l.draw(c); op != nil {
+		c.pending = 1
+		l.inFlight++
+		l.recorder.Waits(op.access, l.now)
+		l.send(op)
+	}
 }
 
 // maxDrawn bounds what a client draws ahead, in pipelines: over many shards it
@@ -96,73 +96,80 @@ const maxDrawn = 16
 // proceedPipelined draws until some node has a whole pipeline, and sends that.
 // The others wait for theirs; no key is drawn again, so no shard is favoured.
 func (l *loop) proceedPipelined(c *client) {
-	for {
+	for c.drawn < maxDrawn*l.pipeline {
 		op := l.draw(c)
-		if op == nil || c.drawn >= maxDrawn*l.pipeline {
-			if op != nil {
-				l.addToBatch(c, op)
-			}
-			l.sendLargest(c)
-			return
+		if op == nil {
+			break
 		}
-		if t := l.addToBatch(c, op); c.batches[t].length == l.pipeline {
-			l.sendBatch(c, t)
+		to := c.connTo(l.route(op))
+		to.drawn.push(op)
+		if c.drawn++; to.drawn.length == l.pipeline {
+			l.sendDrawn(to)
 			return
 		}
 	}
-}
-
-func (l *loop) addToBatch(c *client, op *operation) int {
-	t := l.route(op).index
-	for len(c.batches) <= t {
-		c.batches = append(c.batches, queue{})
-	}
-	c.batches[t].push(op)
-	c.drawn++
-	return t
+	l.sendLargest(c)
 }
 
 // sendLargest sends the pipeline that is longest, if there is any.
 func (l *loop) sendLargest(c *client) {
-	largest := -1
-	for t := range c.batches {
-		if n := c.batches[t].length; n > 0 && (largest < 0 || n > c.batches[largest].length) {
-			largest = t
+	var largest *conn
+	for _, to := range c.conns {
+		if to != nil && to.drawn.length > 0 && (largest == nil || to.drawn.length > largest.drawn.length) {
+			largest = to
 		}
 	}
 	switch {
-	case largest < 0:
+	case largest == nil:
 	case l.expired() || l.deadline > 0:
 		// The time is over: what was only drawn has never been due.
-		for t := range c.batches {
-			l.drop(&c.batches[t])
+		for _, to := range c.conns {
+			if to != nil {
+				to.drawn = queue{}
+			}
 		}
 		c.drawn = 0
 	default:
-		l.sendBatch(c, largest)
+		l.sendDrawn(largest)
 	}
 }
 
-func (l *loop) drop(q *queue) {
-	for op := q.pop(); op != nil; op = q.pop() {
-		l.recorder.Leaves(op.access)
-		l.recycle(op)
+// sendDrawn sends the pipeline that was drawn for c.
+func (l *loop) sendDrawn(c *conn) {
+	n := c.drawn.length
+	c.client.drawn -= n
+	c.client.pending = n
+	l.inFlight += n
+	for i := range n {
+		op := c.drawn.at(i)
+		op.intended, op.sent = l.now, l.now
+		l.recorder.Waits(op.access, l.now)
+	}
+	if c.state != ready || c.target.down || c.pending.length > 0 {
+		l.sendEach(c)
+		return
+	}
+	c.pending, c.drawn = c.drawn, c.pending
+	c.progress = l.now
+	if c.out == nil {
+		c.out = l.buffer()
+	}
+	for i := range n {
+		c.out = l.generator.Append(c.out, &c.pending.at(i).item)
+	}
+	if !c.blocked {
+		l.markDirty(c)
 	}
 }
 
-func (l *loop) sendBatch(c *client, t int) {
-	q := c.batches[t].take()
-	c.drawn -= q.length
-	c.pending = q.length
-	l.inFlight += q.length
-	for q.length > 0 {
-		op := q.pop()
-		op.intended = l.now
-		// The slot may have moved since the batch was begun: then MOVED says so.
-		if to := l.targets[t]; to.down || to.addr == nowhere {
+// sendEach sends what was drawn for c one by one, because c is not as it should be.
+func (l *loop) sendEach(c *conn) {
+	for q := c.drawn.take(); q.length > 0; q.drop() {
+		// The slot may have moved since the operation was drawn: then MOVED says so.
+		if op := q.first(); c.target.down || c.target.addr == nowhere {
 			l.send(op)
 		} else {
-			l.sendTo(op, to)
+			l.sendTo(op, c.target)
 		}
 	}
 }

@@ -21,28 +21,30 @@ const (
 	ready
 )
 
-// conn is a client's connection to a node.
+// conn is a client's connection to a node. What every event touches comes first,
+// close together.
 type conn struct {
 	client *client
 	target *target
-	state  connState
-	fd     int
 	// index is its place in loop.conns while it is open; generation tells
 	// events of an earlier descriptor apart.
 	index, generation int32
+	state             connState
+	// blocked: the kernel's buffer is full, and its event is awaited.
+	blocked bool
+	dirty   bool
 	// hello is how many replies to AUTH and READONLY are still to come.
-	hello int
-	scan  resp.Scanner
+	hello uint8
+	fd    int32
+	// progress is when bytes last moved, or when the first of pending was sent.
+	progress int64
 	// out is what is still to be written, written how much of it has been.
 	out     []byte
 	written int
-	// blocked: the kernel's buffer is full, and EPOLLOUT is awaited.
-	blocked bool
-	dirty   bool
-	// pending are the operations sent and not answered, in order.
-	pending queue
-	// progress is when bytes last moved, or when the first of pending was sent.
-	progress int64
+	// pending are the operations sent and not answered, in order; drawn are
+	// those that wait until they are enough for a pipeline.
+	pending, drawn queue
+	scanner        resp.Scanner
 	// refusal is the kind of an error with which the server turned the connection away.
 	refusal string
 }
@@ -64,11 +66,11 @@ func (l *loop) open(c *conn) error {
 	if err != nil {
 		return err
 	}
-	c.fd, c.state = fd, connecting
+	c.fd, c.state = int32(fd), connecting
 	l.generation++
 	c.index, c.generation = int32(len(l.conns)), l.generation
 	c.progress = l.now
-	if err := l.poller.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLOUT, c.index, c.generation); err != nil {
+	if err := l.poller.control(unix.EPOLL_CTL_ADD, fd, c.index, c.generation); err != nil {
 		_ = unix.Close(fd)
 		c.state = closed
 		return fmt.Errorf("epoll_ctl: %w", err)
@@ -76,8 +78,8 @@ func (l *loop) open(c *conn) error {
 	l.conns = append(l.conns, c)
 	l.opening++
 	c.out = l.buffer()
-	c.scan = resp.Scanner{Value: c.scan.Value[:0]}
-	c.hello = len(l.greeting)
+	c.scanner = resp.Scanner{Value: c.scanner.Value[:0]}
+	c.hello = uint8(len(l.greeting))
 	for _, g := range l.greeting {
 		c.out = append(c.out, g...)
 	}
@@ -86,7 +88,7 @@ func (l *loop) open(c *conn) error {
 
 // connected is called when the connection is there, or has failed.
 func (l *loop) connected(c *conn) {
-	if code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
+	if code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
 		l.lose(c, kindOfErrno(unix.Errno(code)))
 		return
 	}
@@ -94,12 +96,8 @@ func (l *loop) connected(c *conn) {
 		c.target.roundTrip = l.now - c.progress
 	}
 	c.state, c.progress = ready, l.now
-	if err := l.poller.control(unix.EPOLL_CTL_MOD, c.fd, unix.EPOLLIN, c.index, c.generation); err != nil {
-		l.lose(c, "connection")
-		return
-	}
-	for op := c.pending.head; op != nil; op = op.next {
-		op.sent = l.now
+	for i := range c.pending.length {
+		c.pending.at(i).sent = l.now
 	}
 	if c.hello == 0 {
 		l.opening--
@@ -145,10 +143,7 @@ func (l *loop) write(c *conn) {
 		l.recorder.Moved(n)
 		if c.written += n; c.written == len(c.out) {
 			l.unbuffer(c)
-			if c.blocked {
-				c.blocked = false
-				l.await(c, unix.EPOLLIN)
-			}
+			c.blocked = false
 			return
 		}
 	case errno == unix.EINTR:
@@ -158,38 +153,46 @@ func (l *loop) write(c *conn) {
 		l.lose(c, kindOfErrno(errno))
 		return
 	}
-	c.progress = l.now
-	if !c.blocked {
-		c.blocked = true
-		l.await(c, unix.EPOLLIN|unix.EPOLLOUT)
+	c.progress, c.blocked = l.now, true
+}
+
+// readAll reads until nothing is there: the next event tells of what comes then.
+// Ended says that there is an end to be found, or an error.
+func (l *loop) readAll(c *conn, ended bool) {
+	for generation := c.generation; c.state == ready && c.generation == generation; {
+		if n := l.read(c); n < len(l.input) && !ended || n == 0 {
+			return
+		}
 	}
 }
 
-func (l *loop) await(c *conn, events uint32) {
-	if err := l.poller.control(unix.EPOLL_CTL_MOD, c.fd, events, c.index, c.generation); err != nil {
-		l.lose(c, "connection")
-	}
-}
-
-// read takes the replies that are there. They all get one timestamp.
-func (l *loop) read(c *conn) {
+// read takes replies that are there. They all get one timestamp. It returns how
+// many bytes there were; if the buffer is not full, there are no more.
+func (l *loop) read(c *conn) int {
 	n, errno := read(c.fd, l.input)
 	l.now = l.clock()
 	switch {
-	case errno == unix.EAGAIN || errno == unix.EINTR:
-		return
+	case errno == unix.EAGAIN:
+		return 0
+	case errno == unix.EINTR:
+		return len(l.input)
 	case errno != 0:
 		l.lose(c, kindOfErrno(errno))
-		return
+		return 0
 	case n == 0:
 		l.lose(c, "connection")
-		return
+		return 0
 	}
 	c.progress, c.target.progress = l.now, l.now
 	l.recorder.Moved(n)
-	generation := c.generation
-	for in := l.input[:n]; len(in) > 0; {
-		used, complete, err := c.scan.Scan(in)
+	l.scan(c, l.input[:n])
+	return n
+}
+
+// scan handles the replies in what was read.
+func (l *loop) scan(c *conn, in []byte) {
+	for generation := c.generation; len(in) > 0; {
+		used, complete, err := c.scanner.Scan(in)
 		if err != nil {
 			l.lose(c, "protocol")
 			return
@@ -223,7 +226,7 @@ func (l *loop) lose(c *conn, kind string) {
 		// The events of the one that took the free place must find it there.
 		l.reindex(last)
 	}
-	_ = unix.Close(c.fd)
+	_ = unix.Close(int(c.fd))
 	c.state, c.blocked, c.dirty = closed, false, false
 	l.unbuffer(c)
 	l.dirty = slices.DeleteFunc(l.dirty, func(d *conn) bool { return d == c })
@@ -232,8 +235,8 @@ func (l *loop) lose(c *conn, kind string) {
 		return
 	}
 	l.trouble(c.target)
-	for q := c.pending.take(); q.length > 0; {
-		op := q.pop()
+	for q := c.pending.take(); q.length > 0; q.drop() {
+		op := q.first()
 		l.recorder.Error(int(op.item.Command), kind)
 		if reached {
 			l.doubt(op)
@@ -244,11 +247,9 @@ func (l *loop) lose(c *conn, kind string) {
 }
 
 func (l *loop) reindex(c *conn) {
-	events := uint32(unix.EPOLLIN)
-	if c.state == connecting || c.blocked {
-		events |= unix.EPOLLOUT
+	if err := l.poller.control(unix.EPOLL_CTL_MOD, int(c.fd), c.index, c.generation); err != nil {
+		l.lose(c, "connection")
 	}
-	l.await(c, events)
 }
 
 // minConnectTimeout is for a network that is near; further ones get more.

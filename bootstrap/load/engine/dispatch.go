@@ -4,9 +4,11 @@ package engine
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/load/trace"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
 
 // dispatch sends what the schedule has due, in open loop, as far as clients are
@@ -40,9 +42,10 @@ func (l *loop) dispatchPaced() {
 
 func (l *loop) launch(op *operation, intended int64) {
 	op.intended = intended
-	if intended >= l.config.Start.Nanoseconds() {
+	if intended >= l.start {
 		l.recorder.Slip(l.now - intended)
 	}
+	l.recorder.Waits(op.access, l.now)
 	l.inFlight++
 	l.send(op)
 }
@@ -51,8 +54,8 @@ func (l *loop) launch(op *operation, intended int64) {
 // commands go over one simulated client, which sends each when the one before
 // has been answered.
 func (l *loop) dispatchRecorded() {
-	for l.idle.length > 0 && (l.upcoming != nil || l.nextRecorded()) {
-		op := l.upcoming
+	for l.idle.length > 0 && (l.hasUpcoming || l.nextRecorded()) {
+		op := &l.upcoming
 		if l.upcomingAt > l.now || l.end > 0 && l.upcomingAt >= l.end {
 			return
 		}
@@ -60,12 +63,13 @@ func (l *loop) dispatchRecorded() {
 		if intended == untimed {
 			intended = l.now
 		}
-		l.upcoming = nil
+		l.hasUpcoming = false
 		l.idle.pop() // a place for a command, whichever client it is for
-		c := op.client
+		c := &l.clients[op.client]
 		l.prepare(op, c)
 		if c.pending++; c.pending > 1 {
 			op.intended = intended
+			l.recorder.Waits(op.access, l.now)
 			l.inFlight++
 			c.backlog.push(op)
 			continue
@@ -80,23 +84,22 @@ const untimed = math.MinInt64
 // nextRecorded has the next command upcoming. It returns false if there is none
 // yet, or no more.
 func (l *loop) nextRecorded() bool {
-	op := l.newOperation()
-	at, client, state := l.feed.Next(&op.item)
+	op := &l.upcoming
+	at, number, state := l.feed.Next(&op.item)
 	if state != trace.Ready {
-		op.next, l.spare = l.spare, op
 		l.finishing = state == trace.Over
 		l.nextTick = min(l.nextTick, l.now+busyTick.Nanoseconds())
 		return false
 	}
-	if !l.claim(l.clients[0]) {
-		l.recycle(op)
+	if !l.claim(&l.clients[0]) {
+		l.feed.Recycle(op.item.Tag)
 		l.finishing = true
 		return false
 	}
-	op.client = l.clients[client%len(l.clients)]
-	l.upcoming, l.upcomingAt = op, untimed
+	op.client = int32(number % len(l.clients))
+	l.hasUpcoming, l.upcomingAt = true, untimed
 	if at != trace.Untimed {
-		l.upcomingAt = l.config.Start.Nanoseconds() + at.Nanoseconds()
+		l.upcomingAt = l.start + at.Nanoseconds()
 	}
 	return true
 }
@@ -113,9 +116,9 @@ func (l *loop) connectAll() error {
 		return nil
 	}
 	give := l.now + l.config.Workload.RequestTimeout.D().Nanoseconds()
-	for _, c := range l.clients {
+	for i := range l.clients {
 		for _, t := range targets {
-			if err := l.open(c.connTo(t)); err != nil {
+			if err := l.open(l.clients[i].connTo(t)); err != nil {
 				continue // found out, counted and tried again when it is needed
 			}
 			for l.opening >= maxConnecting && l.now < give {
@@ -147,8 +150,8 @@ func (l *loop) serving() []*target {
 			list = append(list, t)
 		}
 	}
-	for slot, index := range l.routes {
-		add(l.targets[index])
+	for slot := range uint16(spec.Slots) {
+		add(l.targets[l.slots.at(slot).target])
 		if l.fromReplica {
 			for _, t := range l.replicas[slot] {
 				add(t)
@@ -158,22 +161,23 @@ func (l *loop) serving() []*target {
 	return list
 }
 
-// ring is a queue of clients of fixed size.
+// ring is a queue of clients of fixed size, a power of two.
 type ring struct {
 	clients      []*client
 	head, length int
 }
 
-func newRing(size int) ring { return ring{clients: make([]*client, size)} }
+// newRing makes a ring for size clients or more.
+func newRing(size int) ring { return ring{clients: make([]*client, 1<<bits.Len(uint(size)))} }
 
 func (r *ring) push(c *client) {
-	r.clients[(r.head+r.length)%len(r.clients)] = c
+	r.clients[(r.head+r.length)&(len(r.clients)-1)] = c
 	r.length++
 }
 
 func (r *ring) pop() *client {
 	c := r.clients[r.head]
-	r.head = (r.head + 1) % len(r.clients)
+	r.head = (r.head + 1) & (len(r.clients) - 1)
 	r.length--
 	return c
 }

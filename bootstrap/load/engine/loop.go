@@ -48,36 +48,39 @@ type loop struct {
 	pipeline  int
 
 	// now is the load's clock at the event that is being handled.
-	now     int64
-	clients []*client
+	now int64
+	// start is when the measurement begins.
+	start   int64
+	clients []client
 	conns   []*conn // the open ones
 	targets []*target
 	byAddr  map[string]*target
 	gated   []*target
 	// view is the version of the topology that the routes are of.
 	view int
-	// routes are the index of each slot's primary in targets.
-	routes   [spec.Slots]uint16
-	replicas [spec.Slots][]*target
+	// scratch is the operation that was drawn last, troubled the one that a reply
+	// of its own was about.
+	scratch, troubled operation
+	slots             atlas
+	replicas          [spec.Slots][]*target
 	// fromReplica: reads go to replicas.
 	fromReplica bool
 	// writes says of each command whether it is a write.
 	writes  []bool
-	shards  [spec.Slots]uint16
 	anySlot uint16
 
 	greeting [][]byte
 	input    []byte
 	buffers  [][]byte
 	dirty    []*conn
-	spare    *operation
 	// idle are clients with room for a command, in open loop.
 	idle ring
 	// putOff are operations that are tried again at a time.
 	putOff queue
-	// upcoming is the recorded command that is due next.
-	upcoming   *operation
-	upcomingAt int64
+	// upcoming is the recorded command that is due next, if there is one.
+	upcoming    operation
+	hasUpcoming bool
+	upcomingAt  int64
 
 	inFlight int
 	// opening counts connections that are not ready to be used yet.
@@ -113,7 +116,7 @@ func newLoop(e *Engine, index int) (*loop, error) {
 		engine: e, config: c, index: index, poller: p,
 		dialer: newDialer(c.TLS), generator: c.Program.NewGenerator(share), recorder: c.Collector.Recorder(),
 		rng: rand.New(rand.NewPCG(w.Seed, uint64(share.Index)<<32)), pipeline: w.Pipeline, round: int64(c.Program.Round()),
-		byAddr: map[string]*target{}, input: make([]byte, inputSize),
+		byAddr: map[string]*target{}, input: make([]byte, inputSize), start: c.Start.Nanoseconds(),
 	}
 	l.fromReplica = w.ReadFrom == spec.FromReplica
 	for i := range c.Program.Commands {
@@ -126,7 +129,7 @@ func newLoop(e *Engine, index int) (*loop, error) {
 		l.feed = c.Feeds[index]
 	}
 	for i := index; i < w.Clients; i += c.Threads {
-		l.clients = append(l.clients, &client{state: workload.Client{ID: int32(c.Runner*w.Clients + i)}})
+		l.clients = append(l.clients, client{number: int32(len(l.clients)), state: workload.Client{ID: int32(c.Runner*w.Clients + i)}})
 	}
 	l.greet(c)
 	l.schedule(share)
@@ -165,8 +168,8 @@ func (l *loop) schedule(share workload.Share) {
 	if l.openLoop() {
 		l.idle = newRing(len(l.clients) * l.pipeline)
 		for range l.pipeline {
-			for _, c := range l.clients {
-				l.idle.push(c)
+			for i := range l.clients {
+				l.idle.push(&l.clients[i])
 			}
 		}
 	}
@@ -198,8 +201,8 @@ func (l *loop) run() error {
 	}
 	l.nextTick = l.now
 	if !l.openLoop() {
-		for _, c := range l.clients {
-			l.proceed(c)
+		for i := range l.clients {
+			l.proceed(&l.clients[i])
 			l.flush()
 		}
 	}
@@ -227,7 +230,7 @@ func (l *loop) timeout() time.Duration {
 	if !l.finishing && l.idle.length > 0 {
 		if l.pacer != nil {
 			until = min(until, l.pacer.next)
-		} else if l.upcoming != nil {
+		} else if l.hasUpcoming {
 			until = min(until, l.upcomingAt)
 		}
 	}
@@ -254,17 +257,15 @@ func (l *loop) handleEvents(timeout time.Duration) error {
 		}
 		if c.state == connecting {
 			l.connected(c)
-		} else {
-			if ev.Events&unix.EPOLLOUT != 0 {
-				l.write(c)
-			}
-			if ev.Events&^unix.EPOLLOUT != 0 && c.state == ready {
-				l.read(c)
-			}
+		} else if c.blocked && ev.Events&unix.EPOLLOUT != 0 {
+			l.write(c)
 		}
-		l.dispatch()
-		l.flush()
+		if ev.Events&^unix.EPOLLOUT != 0 && c.state == ready {
+			l.readAll(c, ev.Events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0)
+		}
 	}
+	l.dispatch()
+	l.flush()
 	return nil
 }
 
@@ -295,7 +296,7 @@ func (l *loop) lookAfter() {
 
 // nextBoundary is when the second, the stage or the load ends next.
 func (l *loop) nextBoundary() int64 {
-	next := l.config.Start.Nanoseconds()
+	next := l.start
 	if l.measuring {
 		next += int64(l.second+1) * int64(time.Second)
 	}
@@ -313,8 +314,8 @@ func (l *loop) nextBoundary() int64 {
 
 // unfinished counts what the clients have claimed or drawn, and not sent.
 func (l *loop) unfinished() (n int64) {
-	for _, c := range l.clients {
-		n += int64(c.drawn) + c.paid
+	for i := range l.clients {
+		n += int64(l.clients[i].drawn) + l.clients[i].paid
 	}
 	return n
 }
@@ -338,9 +339,8 @@ func (l *loop) conclude() {
 
 // rotate hands the measurements over at the end of a second or stage.
 func (l *loop) rotate() {
-	start := l.config.Start.Nanoseconds()
 	if !l.measuring {
-		if l.now < start {
+		if l.now < l.start {
 			return
 		}
 		l.measuring = true
@@ -352,10 +352,10 @@ func (l *loop) rotate() {
 		l.recorder.Rotate(l.second, l.stage, false)
 	}
 	limit := l.now
-	if l.end > 0 && l.end > start {
+	if l.end > l.start {
 		limit = min(limit, l.end-1) // what is answered after the end belongs to the last second
 	}
-	for limit-start >= int64(l.second+1)*int64(time.Second) {
+	for limit-l.start >= int64(l.second+1)*int64(time.Second) {
 		l.second++
 		l.recorder.Rotate(l.second, l.stage, true)
 	}
@@ -401,7 +401,7 @@ func (l *loop) finish() {
 
 func (l *loop) close() {
 	for _, c := range l.conns {
-		_ = unix.Close(c.fd)
+		_ = unix.Close(int(c.fd))
 		c.state = closed
 	}
 	l.conns = nil
@@ -416,6 +416,6 @@ func (l *loop) initShards(v *topology.View) {
 		number[p] = uint16(i)
 	}
 	for slot, owner := range v.Owner {
-		l.shards[slot] = number[owner]
+		l.slots.setShard(slot, number[owner])
 	}
 }

@@ -8,18 +8,19 @@ import (
 )
 
 // operation is one command from the moment it is drawn until it is answered,
-// through all its attempts. It fills a line of the processor's cache, 64 bytes,
-// because many are under way at a time and each is touched again and again.
+// through all its attempts. It has no pointers and lies by value where it waits,
+// next to those before and after it: thousands are under way at a time, and one
+// that had to be looked for in memory would cost more than all that is done to it.
 type operation struct {
-	next   *operation
-	client *client
-	item   workload.Item
+	item workload.Item
 	// intended is when it should have been sent; latency counts from it. sent is
 	// when it was, in its last attempt, or when it is due if it was put off.
 	intended, sent int64
-	access         measure.Access
-	state          opState
-	hops           uint8
+	// client is its client's number in the loop.
+	client int32
+	access measure.Access
+	state  opState
+	hops   uint8
 }
 
 // opState is a set of flags.
@@ -36,34 +37,40 @@ const (
 
 func (op *operation) is(s opState) bool { return op.state&s != 0 }
 
-// queue is a list of operations, first in, first out.
+// queue holds operations, first in, first out. Its zero value is empty.
 type queue struct {
-	head, tail *operation
-	length     int
+	// ring has a power of two of places; those in use begin at head.
+	ring         []operation
+	head, length int
 }
 
+// push copies op to the end. Pointers into the queue are not valid after it.
 func (q *queue) push(op *operation) {
-	op.next = nil
-	if q.tail == nil {
-		q.head = op
-	} else {
-		q.tail.next = op
+	if q.length == len(q.ring) {
+		q.grow()
 	}
-	q.tail = op
+	q.ring[(q.head+q.length)&(len(q.ring)-1)] = *op
 	q.length++
 }
 
-func (q *queue) pop() *operation {
-	op := q.head
-	if op == nil {
-		return nil
+func (q *queue) grow() {
+	ring := make([]operation, max(1, 2*len(q.ring)))
+	for i := range q.length {
+		ring[i] = *q.at(i)
 	}
-	if q.head = op.next; q.head == nil {
-		q.tail = nil
-	}
-	op.next = nil
+	q.ring, q.head = ring, 0
+}
+
+// at is the operation in place i, counted from the first.
+func (q *queue) at(i int) *operation { return &q.ring[(q.head+i)&(len(q.ring)-1)] }
+
+// first is the operation that is next; there must be one.
+func (q *queue) first() *operation { return &q.ring[q.head] }
+
+// drop takes the first operation away. Its memory stays as it is until the next push.
+func (q *queue) drop() {
+	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.length--
-	return op
 }
 
 // take empties the queue into another.
@@ -71,31 +78,4 @@ func (q *queue) take() queue {
 	taken := *q
 	*q = queue{}
 	return taken
-}
-
-// slab is how many operations are allocated at once.
-const slab = 256
-
-// newOperation returns a blank operation.
-func (l *loop) newOperation() *operation {
-	op := l.spare
-	if op == nil {
-		ops := make([]operation, slab)
-		for i := range ops[1:] {
-			ops[i+1].next = l.spare
-			l.spare = &ops[i+1]
-		}
-		return &ops[0]
-	}
-	l.spare = op.next
-	*op = operation{}
-	return op
-}
-
-func (l *loop) recycle(op *operation) {
-	if l.feed != nil {
-		l.feed.Recycle(op.item.Tag)
-	}
-	op.next = l.spare
-	l.spare = op
 }

@@ -5,6 +5,7 @@ package engine
 import (
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -39,10 +40,13 @@ func newPoller() (*poller, error) {
 
 func (p *poller) close() error { return unix.Close(p.fd) }
 
-// An event carries the connection's index and generation, so that one which was
-// queued for a connection that has been closed since is told apart.
-func (p *poller) control(op, fd int, events uint32, index, generation int32) error {
-	return unix.EpollCtl(p.fd, op, fd, &unix.EpollEvent{Events: events, Fd: index, Pad: generation})
+// control has the poller tell of every change of fd, once each: the kernel need
+// not look again at what was told. An event carries the connection's index and
+// generation, so that one which was queued for a connection that has been closed
+// since is told apart.
+func (p *poller) control(op, fd int, index, generation int32) error {
+	const changes = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
+	return unix.EpollCtl(p.fd, op, fd, &unix.EpollEvent{Events: changes, Fd: index, Pad: generation})
 }
 
 // wait returns the events that are there, or that come within timeout.
@@ -60,24 +64,24 @@ func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 func (p *poller) call(timeout time.Duration) (uintptr, unix.Errno) {
 	if !p.coarse {
 		ts := unix.NsecToTimespec(timeout.Nanoseconds())
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(unsafe.Pointer(&ts)), 0, 0)
 		if errno != unix.ENOSYS {
 			return n, errno
 		}
 		p.coarse = true
 	}
 	ms := (timeout + time.Millisecond - 1) / time.Millisecond
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(ms), 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(ms), 0, 0)
 	return n, errno
 }
 
 // read and write never block: all descriptors are non-blocking.
-func read(fd int, p []byte) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+func read(fd int32, p []byte) (int, unix.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 	return int(n), errno
 }
 
-func write(fd int, p []byte) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+func write(fd int32, p []byte) (int, unix.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 	return int(n), errno
 }

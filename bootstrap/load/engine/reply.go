@@ -6,41 +6,43 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
 
-// reply handles the reply that c.scan has just found.
+// reply handles the reply that c.scanner has just found.
 func (l *loop) reply(c *conn) {
 	if c.hello > 0 {
 		l.greeted(c)
 		return
 	}
-	op := c.pending.head
-	if op == nil {
+	if c.pending.length == 0 {
 		// A server that refuses a connection says why before it closes it.
-		if c.scan.Kind == '-' {
-			c.refusal = kindOf(c.scan.Line)
+		if c.scanner.Kind == '-' {
+			c.refusal = kindOf(c.scanner.Line)
 		}
 		return
 	}
-	if op.is(asking) {
+	op := c.pending.first()
+	switch {
+	case op.is(asking):
 		op.state &^= asking // this was the reply to ASKING
-		return
+	case c.scanner.Kind == '-':
+		l.troubled = *op
+		c.pending.drop()
+		l.failedReply(c, &l.troubled)
+	default:
+		if c.target.down {
+			l.recovered(c.target)
+		}
+		l.succeeded(c, op)
 	}
-	c.pending.pop()
-	if c.scan.Kind == '-' {
-		l.failedReply(c, op)
-		return
-	}
-	if c.target.down {
-		l.recovered(c.target)
-	}
-	l.succeeded(c, op)
 }
 
 // greeted takes a reply to AUTH or READONLY.
 func (l *loop) greeted(c *conn) {
-	if c.scan.Kind == '-' {
-		c.refusal = kindOf(c.scan.Line)
+	if c.scanner.Kind == '-' {
+		c.refusal = kindOf(c.scanner.Line)
 		l.lose(c, c.refusal)
 		return
 	}
@@ -49,30 +51,35 @@ func (l *loop) greeted(c *conn) {
 	}
 }
 
+// succeeded ends op, the first of c.
 func (l *loop) succeeded(c *conn, op *operation) {
-	if op.intended >= l.config.Start.Nanoseconds() {
-		l.recorder.Done(int(op.item.Command), op.access.Shard(), l.now-op.intended, l.now-op.sent, c.scan.Null)
+	if op.intended >= l.start {
+		l.recorder.Done(int(op.item.Command), op.access.Shard(), l.now-op.intended, l.now-op.sent, c.scanner.Null)
 	}
 	l.recorder.Answered(op.access, l.now)
 	if l.ledger != nil {
 		l.ledger.Acknowledged(&op.item, uint64(l.now)/1000)
 	}
-	l.release(op)
+	if l.feed != nil {
+		l.feed.Recycle(op.item.Tag)
+	}
+	gone := op.is(detached)
+	c.pending.drop() // its place may be taken from here on
+	l.release(c.client, gone)
 }
 
-// release ends op and has its client go on.
-func (l *loop) release(op *operation) {
+// release has c go on after one of its operations; gone says that it has already.
+func (l *loop) release(c *client, gone bool) {
 	l.inFlight--
 	l.lastDone = l.now
-	c, gone := op.client, op.is(detached)
-	l.recycle(op)
 	switch {
 	case gone:
 	case l.feed != nil:
 		l.idle.push(c)
 		c.pending--
-		if next := c.backlog.pop(); next != nil {
-			l.send(next)
+		if c.backlog.length > 0 {
+			l.send(c.backlog.first())
+			c.backlog.drop()
 		}
 	case l.openLoop():
 		l.idle.push(c)
@@ -85,7 +92,7 @@ func (l *loop) release(op *operation) {
 
 // failedReply handles an error reply to op.
 func (l *loop) failedReply(c *conn, op *operation) {
-	line := c.scan.Line
+	line := c.scanner.Line
 	l.recorder.Error(int(op.item.Command), kindOf(line))
 	switch judge(line) {
 	case moved, ask:
@@ -105,14 +112,17 @@ func (l *loop) failedReply(c *conn, op *operation) {
 		}
 		l.recorder.Answered(op.access, l.now)
 		l.recorder.Failed()
-		l.release(op)
+		if l.feed != nil {
+			l.feed.Recycle(op.item.Tag)
+		}
+		l.release(c.client, op.is(detached))
 	}
 }
 
 // redirect follows MOVED and ASK.
 func (l *loop) redirect(c *conn, op *operation, line []byte) {
 	slot, addr, ok := redirection(line)
-	if !ok || slot >= len(l.routes) {
+	if !ok || slot >= spec.Slots {
 		l.postpone(op)
 		return
 	}
@@ -120,7 +130,7 @@ func (l *loop) redirect(c *conn, op *operation, line []byte) {
 	if judge(line) == moved {
 		// A replica that does not serve the slot names its primary; that says
 		// nothing new about who the primary is.
-		l.routes[slot] = uint16(t.index)
+		l.slots.setTarget(slot, t)
 		t.serves = true
 		l.config.Topology.Refresh()
 	} else {

@@ -45,10 +45,10 @@ func (l *loop) follow(v *topology.View) {
 	}
 	for slot, owner := range v.Owner {
 		if owner == topology.Nobody {
-			l.routes[slot] = uint16(l.targetAt(nowhere).index)
+			l.slots.setTarget(slot, l.targetAt(nowhere))
 			continue
 		}
-		l.routes[slot] = uint16(nodeTarget(owner).index)
+		l.slots.setTarget(slot, nodeTarget(owner))
 		l.replicas[slot] = replicas[owner]
 	}
 	for _, t := range l.targets {
@@ -68,11 +68,11 @@ const nowhere = ""
 func (l *loop) route(op *operation) *target {
 	slot := op.item.Slot
 	if l.fromReplica && !op.access.Write() {
-		if t := l.replica(l.replicas[slot], int(op.client.state.ID)); t != nil {
+		if t := l.replica(l.replicas[slot], int(l.clients[op.client].state.ID)); t != nil {
 			return t
 		}
 	}
-	t := l.targets[l.routes[slot]]
+	t := l.targets[l.slots.at(slot).target]
 	if t.addr == nowhere {
 		l.trouble(t)
 	}
@@ -102,8 +102,8 @@ func (l *loop) send(op *operation) {
 // wait has op wait at the gate of t. In open loop the client goes on meanwhile:
 // that one shard is dead holds up nobody else's schedule.
 func (l *loop) wait(op *operation, t *target) {
-	t.waiting.push(op)
 	l.detach(op)
+	t.waiting.push(op)
 }
 
 // sendTo sends op to t.
@@ -116,7 +116,7 @@ func (l *loop) sendTo(op *operation, t *target) {
 		}
 		return
 	}
-	c := op.client.connTo(t)
+	c := l.clients[op.client].connTo(t)
 	if c.state == closed {
 		if err := l.open(c); err != nil {
 			l.recorder.Error(int(op.item.Command), dialKind(err))
@@ -156,7 +156,8 @@ func (l *loop) postpone(op *operation) {
 // resume sends what was put off and is due. All are put off for the same time,
 // so they are in order.
 func (l *loop) resume() {
-	for l.putOff.head != nil && l.putOff.head.sent <= l.now {
-		l.send(l.putOff.pop())
+	for l.putOff.length > 0 && l.putOff.first().sent <= l.now {
+		l.send(l.putOff.first())
+		l.putOff.drop()
 	}
 }

@@ -54,8 +54,8 @@ func (l *loop) suspect(c *conn) {
 		return
 	}
 	l.trouble(c.target)
-	for op := c.pending.head; op != nil; op = op.next {
-		l.detach(op)
+	for i := range c.pending.length {
+		l.detach(c.pending.at(i))
 	}
 }
 
@@ -64,7 +64,7 @@ func (l *loop) suspect(c *conn) {
 func (l *loop) detach(op *operation) {
 	if l.pacer != nil && !op.is(detached) && l.inFlight < maxDetached {
 		op.state |= detached
-		l.idle.push(op.client)
+		l.idle.push(&l.clients[op.client])
 	}
 }
 
@@ -79,8 +79,8 @@ func (l *loop) recovered(t *target) {
 
 // resend sends what waits at t on its way again: it may lead elsewhere now.
 func (l *loop) resend(t *target) {
-	for q := t.waiting.take(); q.length > 0; {
-		l.send(q.pop())
+	for q := t.waiting.take(); q.length > 0; q.drop() {
+		l.send(q.first())
 	}
 }
 
@@ -94,7 +94,8 @@ func (l *loop) probe() {
 		t.nextProbe = l.now + t.interval
 		t.interval = min(t.interval*3/2, slowestProbe.Nanoseconds())
 		l.config.Topology.Refresh()
-		l.sendTo(t.waiting.pop(), t)
+		l.sendTo(t.waiting.first(), t)
+		t.waiting.drop()
 	}
 }
 

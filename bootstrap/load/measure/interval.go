@@ -19,10 +19,12 @@ const (
 // NewHistogram makes an empty histogram of the kind that all results use.
 func NewHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
 
-// record adds a time in nanoseconds, rounded to microseconds.
+// micros is a time in nanoseconds rounded to a value that histograms hold.
+func micros(ns int64) int64 { return min(max((ns+500)/1000, lowest), highest) }
+
+// record adds a time in nanoseconds.
 func record(h *hdrhistogram.Histogram, ns int64) {
-	// It can't fail: the value is within the histogram's limits.
-	_ = h.RecordValue(min(max((ns+500)/1000, lowest), highest))
+	_ = h.RecordValue(micros(ns)) // it can't fail, because the value is within the limits
 }
 
 // Shape is what a load's intervals have in them.
@@ -62,6 +64,16 @@ type Command struct {
 	// Service counts from the actual send; nil in closed loop, where the two are one.
 	Service        *hdrhistogram.Histogram
 	Errors, Misses int64
+	// run is a number of equal latencies that are still to be added to Latency.
+	run struct{ ns, count int64 }
+}
+
+// settle adds what is still to be added.
+func (c *Command) settle() {
+	if c.run.count > 0 {
+		_ = c.Latency.RecordValues(micros(c.run.ns), c.run.count)
+		c.run.count = 0
+	}
 }
 
 func newInterval(s Shape) *Interval {
@@ -85,7 +97,7 @@ func (iv *Interval) reset() {
 		if c.Service != nil {
 			c.Service.Reset()
 		}
-		c.Errors, c.Misses = 0, 0
+		c.Errors, c.Misses, c.run.count = 0, 0, 0
 	}
 	if iv.Slip != nil {
 		iv.Slip.Reset()

@@ -86,9 +86,6 @@ func (r *Recorder) Waits(a Access, now int64) {
 	s.waiting++
 }
 
-// Leaves notes that a command is given up.
-func (r *Recorder) Leaves(a Access) { r.shards[a].waiting-- }
-
 // Answered notes that a command was answered.
 func (r *Recorder) Answered(a Access, now int64) {
 	s := &r.shards[a]

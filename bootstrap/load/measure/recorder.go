@@ -14,7 +14,12 @@ type Recorder struct {
 // Done records an operation that succeeded. A miss is a read that found nothing.
 func (r *Recorder) Done(command, shard int, latency, service int64, miss bool) {
 	c := &r.now.Commands[command]
-	record(c.Latency, latency)
+	// The replies to a pipeline come together, and so have the same latency.
+	if latency != c.run.ns {
+		c.settle()
+		c.run.ns = latency
+	}
+	c.run.count++
 	if c.Service != nil {
 		record(c.Service, service)
 	}
@@ -49,6 +54,9 @@ func (r *Recorder) Discard() { r.now.reset() }
 // Last says that the second is over for this thread.
 func (r *Recorder) Rotate(second, stage int, last bool) {
 	r.now.Last = last
+	for i := range r.now.Commands {
+		r.now.Commands[i].settle()
+	}
 	r.full <- r.now
 	select {
 	case r.now = <-r.free:

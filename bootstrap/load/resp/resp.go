@@ -101,6 +101,13 @@ func (s *Scanner) whole(p []byte) int {
 		if s.Capture {
 			return 0
 		}
+		if p[1] == '-' {
+			if len(p) < 5 || string(p[:5]) != "$-1\r\n" {
+				return 0
+			}
+			s.Kind, s.Null, s.Line = '$', true, nil
+			return 5
+		}
 		length, i := 0, 1
 		for ; i < len(p) && i < 10 && p[i]-'0' <= 9; i++ {
 			length = length*10 + int(p[i]-'0')
@@ -112,6 +119,10 @@ func (s *Scanner) whole(p []byte) int {
 		s.Kind, s.Null, s.Line = '$', false, nil
 		return end
 	case '+', '-', ':':
+		if len(p) >= 5 && string(p[:5]) == "+OK\r\n" {
+			s.Kind, s.Null, s.Line, s.Value = '+', false, p[1:3], s.Value[:0]
+			return 5
+		}
 		end := bytes.IndexByte(p, '\n')
 		if end < 2 || p[end-1] != '\r' {
 			return 0

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"strconv"
 
@@ -26,8 +27,10 @@ type Generator struct {
 	values *Values
 	// scratch holds the key being encoded.
 	scratch []byte
-	// lengths are bulk string lengths with their line end, by number.
-	lengths [1024]string
+	// forms are by command and by length of the varying part of the key.
+	forms []form
+	// uuids are those of clients, a power of two of them; nil without client_uuid.
+	uuids []uuid
 }
 
 // Client is what the generator keeps of a simulated client.
@@ -61,8 +64,9 @@ func (p *Program) NewGenerator(share Share) *Generator {
 		g.limits = append(g.limits, uint32(min(sum/total, 1)*(1<<32-1)))
 	}
 	g.keys = newKeyPicker(p.keys, g.rng, source)
-	for i := range g.lengths {
-		g.lengths[i] = strconv.Itoa(i) + "\r\n"
+	g.forms = make([]form, formBodies*len(p.Commands))
+	if p.keys.ClientUUID {
+		g.uuids = make([]uuid, 1<<bits.Len(uint(p.clients)))
 	}
 	return g
 }
@@ -105,10 +109,12 @@ func (g *Generator) Next(c *Client, now int64, it *Item) bool {
 	} else {
 		it.Tag = random & (1<<32 - 1)
 	}
-	slots := &p.Commands[command].slots
-	if g.numbers || slots.fixed {
+	switch slots := &p.Commands[command].slots; {
+	case g.numbers || slots.fixed:
 		it.Slot = slots.ofNumber(it.Key)
-	} else {
+	case g.uuids != nil:
+		it.Slot = g.uuidSlot(slots, it)
+	default:
 		it.Slot = slots.of(p.appendKeyBody(g.scratch[:0], it))
 	}
 	return true
@@ -136,25 +142,22 @@ func (g *Generator) nextKey(c *Client, command int) (uint64, bool) {
 
 // Append encodes it at the end of buf.
 func (g *Generator) Append(buf []byte, it *Item) []byte {
+	length := g.bodyLength(it)
+	if f := g.form(it, length); f != nil {
+		return g.fill(buf, f, it, length)
+	}
+	return g.appendParts(buf, it)
+}
+
+// appendParts encodes it piece by piece.
+func (g *Generator) appendParts(buf []byte, it *Item) []byte {
 	t := &g.program.Commands[it.Command].template
 	key := g.AppendKey(g.scratch[:0], it)
 	for i := range t.parts {
 		p := &t.parts[i]
 		buf = append(buf, p.before...)
 		length := p.fixed + p.keys*len(key) + p.values*int(it.Size)
-		if length < len(g.lengths) {
-			buf = append(buf, g.lengths[length]...)
-		} else {
-			buf = append(strconv.AppendInt(buf, int64(length), 10), '\r', '\n')
-		}
-		if len(p.arg) == 1 { // a placeholder alone
-			if p.keys == 1 {
-				buf = append(buf, key...)
-			} else {
-				buf = g.appendValue(buf, it)
-			}
-			continue
-		}
+		buf = append(strconv.AppendInt(buf, int64(length), 10), '\r', '\n')
 		for j := range p.arg {
 			switch piece := &p.arg[j]; piece.kind {
 			case pieceText:
@@ -178,19 +181,7 @@ func (g *Generator) appendValue(buf []byte, it *Item) []byte {
 
 // AppendKey appends the key of it, without what its command puts around it.
 func (g *Generator) AppendKey(buf []byte, it *Item) []byte {
-	buf = append(buf, g.program.keys.Prefix...)
-	if g.numbers {
-		return strconv.AppendUint(buf, it.Key, 10)
-	}
-	return g.program.appendKeyBody(buf, it)
-}
-
-// AppendGet encodes a GET of the key of it, to read back what a SET has written.
-func (g *Generator) AppendGet(buf []byte, it *Item) []byte {
-	key := g.AppendKey(g.scratch[:0], it)
-	buf = append(buf, "*2\r\n$3\r\nGET\r\n$"...)
-	buf = append(strconv.AppendInt(buf, int64(len(key)), 10), '\r', '\n')
-	return append(append(buf, key...), '\r', '\n')
+	return g.appendBody(append(buf, g.program.keys.Prefix...), it, g.bodyLength(it))
 }
 
 // Values is what the generator makes values with.

@@ -44,6 +44,7 @@ type Program struct {
 	weights []float64
 	seed    uint64
 	runner  int
+	clients int
 }
 
 // Seed is the seed of the workload.
@@ -88,7 +89,7 @@ const (
 // Compile makes a program of w, which must be valid. Runner is this runner's number.
 func Compile(w spec.Workload, verify bool, runner int) (*Program, error) {
 	w = w.WithDefaults()
-	p := &Program{Verified: verify, keys: w.Keys, seed: w.Seed, runner: runner}
+	p := &Program{Verified: verify, keys: w.Keys, seed: w.Seed, runner: runner, clients: w.Clients}
 	for _, name := range spec.OperationNames() {
 		if weight := operationWeight(w, name); weight > 0 {
 			line, _ := spec.OperationLine(name)

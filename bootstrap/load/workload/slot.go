@@ -58,11 +58,7 @@ func closedTag(text string) (string, bool) {
 
 // of is the slot of the key whose varying part is body.
 func (s *slotter) of(body []byte) uint16 {
-	sum := crc(s.start, body)
-	if s.tail != "" {
-		sum = crc(sum, s.tail)
-	}
-	return sum % spec.Slots
+	return s.end(crc(s.start, body))
 }
 
 // ofNumber is the slot of the key whose varying part is number in decimal.
@@ -70,7 +66,11 @@ func (s *slotter) ofNumber(number uint64) uint16 {
 	if s.fixed {
 		return s.slot
 	}
-	sum := crcDecimal(s.start, number)
+	return s.end(crcDecimal(s.start, number))
+}
+
+// end is the slot of a key that is at its tail with this sum.
+func (s *slotter) end(sum uint16) uint16 {
 	if s.tail != "" {
 		sum = crc(sum, s.tail)
 	}

@@ -13,7 +13,7 @@ import (
 // cut from its beginning, which stays in the processor's first cache.
 const (
 	fillSize   = 1 << 20
-	shortFill  = 8 << 10
+	shortFill  = 4 << 10
 	shortValue = 1 << 10
 )
 

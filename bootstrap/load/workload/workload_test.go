@@ -28,7 +28,7 @@ func compile(t testing.TB, w spec.Workload, verify bool) *Program {
 }
 
 // decode returns the words of one encoded command.
-func decode(t testing.TB, wire []byte) []string {
+func decode(t rapid.TB, wire []byte) []string {
 	t.Helper()
 	rest, ok := strings.CutPrefix(string(wire), "*")
 	if !ok {
@@ -142,6 +142,52 @@ func TestTemplates(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", line, got, want)
 		}
 	}
+}
+
+func TestFormsSayTheSameAsTheirParts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		minimum := rapid.Int64().Filter(func(n int64) bool { return n >= 0 }).Draw(t, "minimum")
+		w := spec.Workload{
+			Clients: 3, DataSize: rapid.IntRange(spec.MinVerifiedDataSize, 2*formValue).Draw(t, "size"),
+			Keys: rapid.SampledFrom([]spec.Keys{
+				{Minimum: minimum, Maximum: minimum}, {ClientUUID: true}, {Length: 8}, {Length: 80}, {Prefix: "{a}", Maximum: 1e6},
+			}).Draw(t, "keys"),
+			Commands: []spec.Command{{Weight: 1, Command: rapid.SampledFrom([]string{
+				"SET __key__ __data__", "GET __key__", "SET a{__key__}b __key____key__", "MSET __key__ __data__ x:__key__:y -__data__-__data__", "PING",
+			}).Draw(t, "command")}},
+		}
+		p, err := Compile(w, rapid.Bool().Draw(t, "verify"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := p.NewGenerator(Share{0, 1})
+		clients := []*Client{{ID: 0}, {ID: 2}, {ID: 7}, {ID: 15}}
+		for _, counter := range []uint64{0, 8, 98, 1<<40 - 3} {
+			for _, c := range clients {
+				c.counter = counter
+				var it Item
+				g.Next(c, 123_456_789, &it)
+				got, want := string(g.Append([]byte("before"), &it)), "before"+string(g.appendParts(nil, &it))
+				if got != want {
+					t.Fatalf("got %q, want %q", got, want)
+				}
+				key := string(p.appendKeyBody([]byte(p.keys.Prefix), &it))
+				if words := decode(t, []byte(got[len("before"):])); len(words) > 1 && (!strings.Contains(words[1], key) || int(it.Slot) != spec.Slot(words[1])) {
+					t.Fatalf("%q was put in slot %d; its key is %q", words, it.Slot, key)
+				}
+			}
+		}
+	})
+}
+
+func TestDigits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.OneOf(rapid.Uint64(), rapid.SampledFrom(powers[:]), rapid.Map(rapid.SampledFrom(powers[:]), func(p uint64) uint64 { return p - 1 })).Draw(t, "n")
+		want := strconv.FormatUint(n, 10)
+		if got := string(appendDecimal(nil, n, digits(n))); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	})
 }
 
 func TestSequentialAndUniqueKeysOverThreads(t *testing.T) {

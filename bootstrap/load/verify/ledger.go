@@ -4,12 +4,14 @@
 package verify
 
 import (
+	"iter"
 	"math/bits"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/load/workload"
 )
 
-// Ledger remembers one thread's acknowledged writes, by key. When it is full it
+// Ledger remembers one thread's acknowledged writes, by key. Keys that are numbers
+// from a range have a place each. Others are in a table that, when it is full,
 // forgets every other key, chosen by hash, and from then on only looks at the
 // rest: a sample that all threads draw alike. It is not safe for concurrent use.
 //
@@ -19,48 +21,49 @@ import (
 // earliest write was sent that may be the last, and acknowledged is when the
 // latest answer came.
 type Ledger struct {
-	kinds   []workload.Kind
-	entries []entry
-	used    int
-	// most is how many entries there may be; level halves the sample each.
+	kinds []workload.Kind
+	// numbered are the entries of the keys from first on; nil if there is a table.
+	numbered []entry
+	first    uint64
+
+	table []place
+	used  int
+	// most is how many places the table may have; level halves the sample each.
 	most  int
 	level uint
 }
 
-// entry is what is known of one key. Times are microseconds on the load's
-// clock, plus one, so that zero means none.
-type entry struct {
-	key                 uint64
-	floor, acknowledged uint64
-	state               state
+// place is one of a table; it is free while its entry is 0.
+type place struct {
+	key   uint64
+	entry entry
 }
 
-type state uint8
+// numberedPerPlace is how many numbered keys may be instead of one in a table: they
+// take half the memory, and pages that no key touches take none. The default range
+// of ten million keys fits two threads.
+const numberedPerPlace = 5
 
-const (
-	occupied state = 1 << iota
-	// doubtful: a connection broke during a write. What it sent may yet be done,
-	// at any time.
-	doubtful
-	// deleted: the key may rightly be missing.
-	deleted
-)
-
-// smallest is how many entries a ledger has at least.
+// smallest is how many places a table has at least.
 const smallest = 1 << 10
 
 // NewLedger makes the ledger of one thread of a load of p, for at most so many
-// keys. It is as big from the start as it will have to be, because a table that
-// grows stops the load meanwhile.
+// keys outside a range. It is as big from the start as it will have to be, because
+// a table that grows stops the load meanwhile.
 func NewLedger(p *workload.Program, most int) *Ledger {
-	size := smallest
-	for size*2 <= most && (p.KeySpace() == 0 || uint64(size)*3/4 <= p.KeySpace()) {
-		size *= 2
-	}
-	l := &Ledger{most: max(most, smallest), entries: make([]entry, size)}
+	l := &Ledger{most: max(most, smallest)}
 	for i := range p.Commands {
 		l.kinds = append(l.kinds, p.Commands[i].Kind)
 	}
+	if first, size := p.KeyRange(); size > 0 && size <= uint64(numberedPerPlace*l.most) {
+		l.first, l.numbered = first, make([]entry, size)
+		return l
+	}
+	size := smallest
+	for size*2 <= most {
+		size *= 2
+	}
+	l.table = make([]place, size)
 	return l
 }
 
@@ -69,39 +72,44 @@ func (l *Ledger) Acknowledged(it *workload.Item, now uint64) {
 	switch l.kinds[it.Command] {
 	case workload.KindSet:
 		if e := l.entry(it.Key); e != nil {
-			e.add(it.Tag+1, now+1)
+			e.write(it.Tag+1, now+1)
 		}
 	case workload.KindDelete:
 		if e := l.entry(it.Key); e != nil {
-			e.state |= deleted
-			e.acknowledged = max(e.acknowledged, now+1)
+			e.remove(now + 1)
 		}
 	}
-}
-
-// add notes a write that was sent and acknowledged at these times.
-func (e *entry) add(sent, acknowledged uint64) {
-	switch {
-	case sent > e.acknowledged:
-		e.floor = sent
-		e.state &^= deleted
-	case e.floor == 0:
-		e.floor = sent
-	default:
-		e.floor = min(e.floor, sent)
-	}
-	e.acknowledged = max(e.acknowledged, acknowledged)
 }
 
 // Doubtful notes that the connection broke while it was under way.
 func (l *Ledger) Doubtful(it *workload.Item) {
-	if kind := l.kinds[it.Command]; kind == workload.KindOther {
+	kind := l.kinds[it.Command]
+	if kind == workload.KindOther {
 		return
 	}
 	if e := l.entry(it.Key); e != nil {
-		e.state |= doubtful
-		if l.kinds[it.Command] == workload.KindDelete {
-			e.state |= deleted
+		e.mark(doubtful)
+		if kind == workload.KindDelete {
+			e.mark(deleted)
+		}
+	}
+}
+
+// Sampled is the part of the keys that is remembered, 1 for all.
+func (l *Ledger) Sampled() float64 { return 1 / float64(uint64(1)<<l.level) }
+
+// written are the keys with an acknowledged write.
+func (l *Ledger) written() iter.Seq[place] {
+	return func(yield func(place) bool) {
+		for i, e := range l.numbered {
+			if e.is(written) && !yield(place{l.first + uint64(i), e}) {
+				return
+			}
+		}
+		for _, p := range l.table {
+			if p.entry.is(written) && !yield(p) {
+				return
+			}
 		}
 	}
 }
@@ -113,47 +121,51 @@ func hash(key uint64) uint64 {
 	return high ^ low
 }
 
-// entry is the place of key, made if need be; nil if key is not in the sample.
+// entry is the entry of key, for something to be noted in it; nil if key is not in
+// the sample.
 func (l *Ledger) entry(key uint64) *entry {
+	if l.numbered != nil {
+		return &l.numbered[key-l.first]
+	}
 	h := hash(key)
 	if h&(1<<l.level-1) != 0 {
 		return nil
 	}
-	e := l.find(key, h)
-	if e.state&occupied != 0 {
-		return e
+	p := l.find(key, h)
+	if p.entry != 0 {
+		return &p.entry
 	}
-	if l.used++; l.used > len(l.entries)*3/4 {
+	if l.used++; l.used > len(l.table)*3/4 {
 		l.grow()
 		return l.entry(key)
 	}
-	*e = entry{key: key, state: occupied}
-	return e
+	p.key = key
+	return &p.entry
 }
 
 // find is the place where key is or would be. The bits that choose the sample
 // are at the other end of the hash.
-func (l *Ledger) find(key, h uint64) *entry {
-	mask := uint64(len(l.entries) - 1)
+func (l *Ledger) find(key, h uint64) *place {
+	mask := uint64(len(l.table) - 1)
 	for i := h >> 20 & mask; ; i = (i + 1) & mask {
-		if e := &l.entries[i]; e.state&occupied == 0 || e.key == key {
-			return e
+		if p := &l.table[i]; p.entry == 0 || p.key == key {
+			return p
 		}
 	}
 }
 
 // grow doubles the table or, when it may not get bigger, halves the sample.
 func (l *Ledger) grow() {
-	old := l.entries
+	old := l.table
 	size := len(old) * 2
 	if size > l.most {
 		size = len(old)
 		l.level++
 	}
-	l.entries, l.used = make([]entry, size), 0
-	for i := range old {
-		if e := &old[i]; e.state&occupied != 0 && hash(e.key)&(1<<l.level-1) == 0 {
-			*l.find(e.key, hash(e.key)) = *e
+	l.table, l.used = make([]place, size), 0
+	for _, p := range old {
+		if p.entry != 0 && hash(p.key)&(1<<l.level-1) == 0 {
+			*l.find(p.key, hash(p.key)) = p
 			l.used++
 		}
 	}
@@ -163,35 +175,24 @@ func (l *Ledger) grow() {
 func Merge(ledgers []*Ledger) *Ledger {
 	all := ledgers[0]
 	for _, l := range ledgers[1:] {
+		for i, e := range l.numbered {
+			if e != 0 {
+				all.numbered[i].join(e)
+			}
+		}
 		for all.level < l.level {
-			all.most = len(all.entries)
+			all.most = len(all.table)
 			all.grow()
 		}
 		all.most = max(all.most, 1) * 2 // both fit together
-		for i := range l.entries {
-			from := &l.entries[i]
-			if from.state&occupied == 0 {
+		for _, p := range l.table {
+			if p.entry == 0 {
 				continue
 			}
-			if to := all.entry(from.key); to != nil {
-				to.join(from)
+			if to := all.entry(p.key); to != nil {
+				to.join(p.entry)
 			}
 		}
 	}
 	return all
-}
-
-// join adds what another thread knows of the same key.
-func (e *entry) join(o *entry) {
-	switch {
-	case e.floor == 0 || o.floor > e.acknowledged: // all of e is superseded
-		if o.floor != 0 {
-			e.floor = o.floor
-		}
-	case o.floor == 0 || e.floor > o.acknowledged:
-	default:
-		e.floor = min(e.floor, o.floor)
-	}
-	e.acknowledged = max(e.acknowledged, o.acknowledged)
-	e.state |= o.state
 }

@@ -39,9 +39,9 @@ type Result struct {
 // Expiry is the time to live of the written keys, 0 for none, and now the
 // load's clock.
 func ReadBack(ctx context.Context, client redis.UniversalClient, l *Ledger, p *workload.Program, runner int, expiry time.Duration, now func() time.Duration) (Result, error) {
-	result := Result{Sampled: 1 / float64(uint64(1)<<l.level)}
+	result := Result{Sampled: l.Sampled()}
 	var mu sync.Mutex
-	batches := make(chan []*entry)
+	batches := make(chan []place)
 	var g errgroup.Group
 	for i := range readers {
 		g.Go(func() error {
@@ -49,8 +49,8 @@ func ReadBack(ctx context.Context, client redis.UniversalClient, l *Ledger, p *w
 				client: client, values: workload.NewValues(p.Seed(), runner), keys: p.NewGenerator(workload.Share{Index: i, Count: readers}),
 				expiry: uint64(expiry.Microseconds()), now: func() uint64 { return uint64(now().Microseconds()) },
 			}
-			for entries := range batches {
-				r.read(ctx, entries)
+			for places := range batches {
+				r.read(ctx, places)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -58,13 +58,11 @@ func ReadBack(ctx context.Context, client redis.UniversalClient, l *Ledger, p *w
 			return nil
 		})
 	}
-	var next []*entry
-	for i := range l.entries {
-		if e := &l.entries[i]; e.state&occupied != 0 && e.floor != 0 {
-			if next = append(next, e); len(next) == batch {
-				batches <- next
-				next = nil
-			}
+	var next []place
+	for p := range l.written() {
+		if next = append(next, p); len(next) == batch {
+			batches <- next
+			next = nil
 		}
 	}
 	if len(next) > 0 {
@@ -102,11 +100,11 @@ type reader struct {
 	result Result
 }
 
-func (r *reader) read(ctx context.Context, entries []*entry) {
+func (r *reader) read(ctx context.Context, places []place) {
 	deadline := time.Now().Add(patience)
 	for {
-		entries = r.attempt(ctx, entries)
-		if len(entries) == 0 {
+		places = r.attempt(ctx, places)
+		if len(places) == 0 {
 			return
 		}
 		timer := time.NewTimer(pause)
@@ -116,44 +114,44 @@ func (r *reader) read(ctx context.Context, entries []*entry) {
 		}
 		timer.Stop()
 		if ctx.Err() != nil || time.Now().After(deadline) {
-			r.result.Unread += int64(len(entries))
+			r.result.Unread += int64(len(places))
 			return
 		}
 	}
 }
 
-// attempt reads entries once and returns those that gave no answer.
-func (r *reader) attempt(ctx context.Context, entries []*entry) (unread []*entry) {
+// attempt reads places once and returns those that gave no answer.
+func (r *reader) attempt(ctx context.Context, places []place) (unread []place) {
 	pipe := r.client.Pipeline()
-	replies := make([]*redis.StringCmd, len(entries))
-	for i, e := range entries {
-		replies[i] = pipe.Get(ctx, r.key(e))
+	replies := make([]*redis.StringCmd, len(places))
+	for i, p := range places {
+		replies[i] = pipe.Get(ctx, r.key(p.key))
 	}
 	// The replies have the errors, each its own.
 	_, _ = pipe.Exec(ctx)
-	for i, e := range entries {
+	for i, p := range places {
 		value, err := replies[i].Bytes()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			unread = append(unread, e)
+			unread = append(unread, p)
 			continue
 		}
-		expired := r.expiry > 0 && r.now() >= e.floor+r.expiry
-		r.count(e, e.judge(r.values, value, err == nil, expired))
+		expired := r.expiry > 0 && r.now() >= p.entry.floor()+r.expiry
+		r.count(p.key, p.judge(r.values, value, err == nil, expired))
 	}
 	return unread
 }
 
-func (r *reader) key(e *entry) string {
-	return string(r.keys.AppendKey(nil, &workload.Item{Key: e.key}))
+func (r *reader) key(number uint64) string {
+	return string(r.keys.AppendKey(nil, &workload.Item{Key: number}))
 }
 
-func (r *reader) count(e *entry, v Verdict) {
+func (r *reader) count(number uint64, v Verdict) {
 	r.result.Verified++
 	switch v {
 	case Lost:
 		r.result.Lost++
 		if len(r.result.LostKeys) < examples {
-			r.result.LostKeys = append(r.result.LostKeys, r.key(e))
+			r.result.LostKeys = append(r.result.LostKeys, r.key(number))
 		}
 	case Stale:
 		r.result.Stale++

@@ -24,25 +24,25 @@ const (
 
 // judge says what became of a key. Value is what the server has for it; found is
 // false if it has nothing. Expired says that the key may have expired.
-func (e *entry) judge(values *workload.Values, value []byte, found, expired bool) Verdict {
+func (p *place) judge(values *workload.Values, value []byte, found, expired bool) Verdict {
 	if !found {
 		switch {
-		case e.state&deleted != 0 || expired:
+		case p.entry.is(deleted) || expired:
 			return Kept
-		case e.state&doubtful != 0:
+		case p.entry.is(doubtful):
 			return Indeterminate
 		}
 		return Lost
 	}
-	tag, runner, ok := values.Identify(e.key, value)
+	tag, runner, ok := values.Identify(p.key, value)
 	switch {
 	case !ok:
 		return Corrupt
 	case !values.Own(runner):
 		return Kept // another runner's clock says nothing about ours
-	case tag+1 >= e.floor:
+	case tag+1 >= p.entry.floor():
 		return Kept
-	case e.state&doubtful != 0:
+	case p.entry.is(doubtful):
 		return Indeterminate
 	}
 	return Stale

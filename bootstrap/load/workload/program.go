@@ -50,12 +50,13 @@ type Program struct {
 // Seed is the seed of the workload.
 func (p *Program) Seed() uint64 { return p.seed }
 
-// KeySpace is how many keys there may be; 0 means that there is no telling.
-func (p *Program) KeySpace() uint64 {
+// KeyRange is the first key's number and how many keys there may be; a size of 0
+// means that keys are not numbers from a range.
+func (p *Program) KeyRange() (first, size uint64) {
 	if p.keys.ClientUUID || p.keys.Length > 0 || p.keys.Maximum == 0 {
-		return 0
+		return 0, 0
 	}
-	return uint64(p.keys.Maximum - p.keys.Minimum + 1)
+	return uint64(p.keys.Minimum), uint64(p.keys.Maximum - p.keys.Minimum + 1)
 }
 
 // Round is how many commands a client sends until it begins again: those of a

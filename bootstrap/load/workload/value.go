@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
@@ -39,9 +40,12 @@ const MaxVerifiedRunners = 1 << runnerBits
 // from the same text.
 func NewValues(seed uint64, runner int) *Values {
 	v := &Values{fill: make([]byte, fillSize), runner: uint64(runner) % MaxVerifiedRunners}
-	rng := rand.New(rand.NewPCG(seed, 0))
-	for i := range v.fill {
-		v.fill[i] = keyAlphabet[rng.IntN(len(keyAlphabet))]
+	source := rand.NewPCG(seed, 0)
+	for eight := range slices.Chunk(v.fill, 8) {
+		random := source.Uint64()
+		for i := range eight {
+			eight[i] = keyAlphabet[int(byte(random>>(8*i)))*len(keyAlphabet)>>8]
+		}
 	}
 	return v
 }

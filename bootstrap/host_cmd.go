@@ -33,6 +33,10 @@ func newHostCommand() *cobra.Command {
 			func(ctx context.Context, _ hclog.Logger, req spec.HostInspect, _ *json.Decoder) (spec.HostResult, error) {
 				return host.Inspect(ctx, req)
 			}),
+		serve("find", "Say how the servers are configured that somebody else started", spec.Decode[spec.HostFind],
+			func(ctx context.Context, _ hclog.Logger, req spec.HostFind, _ *json.Decoder) (spec.HostFound, error) {
+				return host.Find(ctx, req)
+			}),
 		serve("remove", "Stop these processes and delete their files", spec.Decode[spec.HostRemove],
 			func(ctx context.Context, log hclog.Logger, req spec.HostRemove, _ *json.Decoder) (spec.HostRemoveResult, error) {
 				return host.Remove(ctx, log, req)

@@ -93,6 +93,14 @@ func credentials(auth spec.Auth) (spec.Auth, error) {
 			}
 		}
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		// Somebody else's cluster that is still to be taken over.
+		if file, conf := redisconf.Find(auth.FromHost.Port); file != "" {
+			password, _ := conf.Lookup("requirepass")
+			auth.FromHost, auth.Password = nil, spec.Secret(password)
+			return auth, nil
+		}
+	}
 	if err != nil {
 		return auth, &spec.Failure{Step: "read the password", Cause: err.Error(),
 			Advice: "The cluster's files on this host are gone or unreadable. Apply again to put them back."}

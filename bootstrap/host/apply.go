@@ -83,6 +83,8 @@ type process struct {
 	// old is the redis.conf that was found, oldText its text; empty if there was none.
 	old     redisconf.File
 	oldText string
+	// adopted is set if somebody else started it.
+	adopted *adoption
 	// logged is the length of its log before it was started.
 	logged int64
 	// restart says that the running process is not what its redis.conf says.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,7 +24,17 @@ const replyTimeout = 5 * time.Second
 // dial returns a client of a process on this host. It connects to loopback,
 // where every process of ours listens whatever it announces.
 func dial(node spec.Node, password string) *redis.Client {
-	return redis.NewClient(options(net.JoinHostPort(loopbackOf(node.Address), strconv.Itoa(node.Port)), password))
+	o := options(net.JoinHostPort(loopbackOf(node.Address), strconv.Itoa(node.Port)), password)
+	// A process that somebody else started may not listen on loopback.
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		d := net.Dialer{Timeout: replyTimeout}
+		conn, err := d.DialContext(ctx, network, addr)
+		if errors.Is(err, syscall.ECONNREFUSED) && addr != node.Addr() {
+			return d.DialContext(ctx, network, node.Addr())
+		}
+		return conn, err
+	}
+	return redis.NewClient(o)
 }
 
 func options(addr, password string) *redis.Options {

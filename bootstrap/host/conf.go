@@ -17,13 +17,18 @@ import (
 // confHeader heads every redis.conf, and tells ours from others.
 const confHeader = "# Written by redis-bootstrap. Changes made here are undone by the next apply.\n"
 
-// nodesFile is where a node keeps its view of the cluster, in its directory.
+// nodesFile is where a node keeps its view of the cluster.
 const nodesFile = "nodes.conf"
 
 // conf is all that a redis.conf depends on.
 type conf struct {
 	node spec.Node
-	dir  string
+	// home is the process's directory with its redis.conf and log, dir that of its data.
+	home, dir string
+	// nodes is the file where it keeps its view of the cluster, in dir.
+	nodes string
+	// names are what an adopted process calls its data files, by directive.
+	names map[string]string
 	// config holds the user's directives.
 	config map[string]string
 	// password may be empty; then open turns protected mode off.
@@ -48,14 +53,14 @@ func (c conf) owned() redisconf.File {
 		{Name: "bind", Args: bindAddresses(c.node.Address)},
 		one("protected-mode", yesNo(!c.open || c.password != "")),
 		one("cluster-enabled", "yes"),
-		one("cluster-config-file", nodesFile),
+		one("cluster-config-file", c.nodes),
 		one("cluster-announce-ip", c.node.Address),
 		one("cluster-announce-port", strconv.Itoa(c.node.Port)),
 		one("cluster-announce-bus-port", strconv.Itoa(c.node.BusPort)),
 		one("daemonize", "no"),
 		one("dir", c.dir),
-		one("pidfile", c.dir+"/redis.pid"),
-		one("logfile", c.dir+"/redis.log"),
+		one("pidfile", c.home+"/redis.pid"),
+		one("logfile", c.home+"/redis.log"),
 	}
 	// Older servers listen at the usual distance and cannot be told otherwise.
 	if c.server.AtLeast(server.Version{7}) {
@@ -80,6 +85,7 @@ var defaults = map[string]string{ //nolint:gochecknoglobals // a constant table
 
 func (c conf) users() redisconf.File {
 	values := maps.Clone(defaults)
+	maps.Copy(values, c.names)
 	for name, value := range c.config {
 		values[strings.ToLower(name)] = value
 	}

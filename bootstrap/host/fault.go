@@ -249,7 +249,7 @@ func (f *fault) signal(ctx context.Context, sig syscall.Signal) error {
 		return err
 	}
 	defer func() { _ = p.Release() }()
-	if now, err := proc.Get(pid); err != nil || !now.ServerIn(f.def.Dir) {
+	if now, err := proc.Get(pid); err != nil || !service.ServerOf(f.def)(now) {
 		return fmt.Errorf("process %d is not the server any more", pid)
 	}
 	if err := p.Signal(sig); err != nil || sig != syscall.SIGSTOP {

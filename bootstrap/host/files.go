@@ -53,11 +53,16 @@ func (a *apply) writeProcess(ctx context.Context, p *process) error {
 		return nil
 	}
 	return a.do(ctx, spec.Change{Node: p.node.Name, What: what}, func(context.Context) error {
-		if err := os.MkdirAll(p.conf.dir, 0o755); err != nil {
+		if err := os.MkdirAll(p.conf.home, 0o755); err != nil {
 			return err
 		}
-		if err := errors.Join(os.Chmod(p.conf.dir, processDirMode), a.chown(p.conf.dir)); err != nil {
+		if err := errors.Join(os.Chmod(p.conf.home, processDirMode), a.chown(p.conf.home)); err != nil {
 			return err
+		}
+		if p.adopted != nil {
+			if err := p.adopted.note(p.conf.home); err != nil {
+				return err
+			}
 		}
 		if err := a.writeConf(p, text); err != nil {
 			return err

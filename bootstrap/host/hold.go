@@ -38,7 +38,7 @@ func (p *process) hasData() bool {
 		return cmp.Or(v, fallback)
 	}
 	dump, log := value("dbfilename", "dump.rdb"), value("appendfilename", "appendonly.aof")
-	return p.hasFile(nodesFile) &&
+	return p.hasFile(p.conf.nodes) &&
 		(p.hasFile(dump) || p.hasFile(log) || p.hasFile(value("appenddirname", "appendonlydir"), log+".manifest"))
 }
 

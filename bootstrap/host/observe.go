@@ -31,6 +31,9 @@ func (a *apply) observe(ctx context.Context) error {
 		if p.oldText, p.old, err = readConf(a.req.Place, n.Port); err != nil {
 			return fmt.Errorf("node %s: %w", n.Name, err)
 		}
+		if err := a.adopt(ctx, p); err != nil {
+			return fmt.Errorf("node %s: %w", n.Name, err)
+		}
 		a.processes = append(a.processes, p)
 	}
 	if err := a.settlePassword(); err != nil {
@@ -38,7 +41,7 @@ func (a *apply) observe(ctx context.Context) error {
 	}
 	var defs []service.Definition
 	for _, p := range a.processes {
-		p.def = a.definition(p.node)
+		p.def = a.definition(p)
 		defs = append(defs, p.def)
 	}
 	states, err := a.control.Observe(ctx, defs)
@@ -47,6 +50,9 @@ func (a *apply) observe(ctx context.Context) error {
 	}
 	for i, p := range a.processes {
 		p.state = states[i]
+		if p.adopted != nil && p.state.PID == 0 {
+			p.state.PID = p.adopted.PID
+		}
 	}
 	return nil
 }
@@ -85,8 +91,12 @@ func (a *apply) settlePassword() error {
 		if a.req.KeepPassword && p.old != nil {
 			password, _ = p.old.Lookup("requirepass")
 		}
-		p.conf = conf{node: p.node, dir: a.req.ProcessDir(p.node.Port), config: a.req.Config, password: password,
+		home := a.req.ProcessDir(p.node.Port)
+		p.conf = conf{node: p.node, home: home, dir: home, nodes: nodesFile, config: a.req.Config, password: password,
 			open: a.req.AllowUnauthenticated, server: a.program.Version}
+		if p.adopted != nil {
+			p.conf.dir, p.conf.nodes, p.conf.names = p.adopted.Dir, p.adopted.Nodes, p.adopted.Names
+		}
 	}
 	return a.checkOpen()
 }
@@ -116,8 +126,11 @@ func (a *apply) checkOpen() error {
 // server's default, and a big cluster has two links per other node.
 const files = 65536
 
-func (a *apply) definition(n spec.Node) service.Definition {
-	d := definitionOf(a.req.Place, n.Port)
+func (a *apply) definition(p *process) service.Definition {
+	d := definitionOf(a.req.Place, p.node.Port)
+	if p.adopted != nil {
+		d.Data = p.adopted.Dir
+	}
 	d.Binary, d.NoFile, d.Notify = a.program.Binary, files, a.program.Systemd
 	d.User, d.Group = a.identity.user, a.identity.group
 	for name, value := range a.req.Config {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/proc"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/service"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
 
@@ -58,7 +59,7 @@ func (a *apply) foreign(listeners []proc.Listener, p *process, port int) (proc.L
 // ours says whether l is a server of one of this request's processes, whoever started it.
 func (a *apply) ours(l proc.Listener) bool {
 	return l.Process != nil && slices.ContainsFunc(a.processes, func(p *process) bool {
-		return l.Process.PID == p.state.PID || l.Process.ServerIn(p.def.Dir)
+		return l.Process.PID == p.state.PID || service.ServerOf(p.def)(*l.Process)
 	})
 }
 

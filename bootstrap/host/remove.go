@@ -146,6 +146,9 @@ func (r *removal) stop(ctx context.Context) error {
 
 func (r *removal) deleteFiles(context.Context) error {
 	for _, port := range r.ports {
+		if err := r.deleteData(port); err != nil {
+			return err
+		}
 		if err := r.deleteProcess(r.req.ProcessDir(port)); err != nil {
 			return err
 		}
@@ -157,6 +160,17 @@ func (r *removal) deleteFiles(context.Context) error {
 		return err
 	}
 	return r.deleteBase()
+}
+
+// deleteData deletes what a process that was adopted has elsewhere.
+func (r *removal) deleteData(port int) error {
+	adopted, err := adoptionOf(r.req.Place, port)
+	if err != nil || adopted == nil {
+		return err
+	}
+	removed, err := adopted.removeData()
+	r.removed = append(r.removed, removed...)
+	return err
 }
 
 func (r *removal) deleteProcess(dir string) error {

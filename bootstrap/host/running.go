@@ -97,6 +97,9 @@ func lookWith(ctx context.Context, client *redis.Client, baselines *baselines, p
 	if r.have, err = configOf(ctx, client); err != nil {
 		return r, err
 	}
+	if _, known := r.have["cluster-port"]; known {
+		r.have["cluster-port"] = usualBus(r.have, p.node.Port)
+	}
 	base, err := baselines.of(ctx, srv.Binary, p.conf.file())
 	if err != nil {
 		return r, err

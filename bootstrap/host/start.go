@@ -51,6 +51,13 @@ func (a *apply) define(ctx context.Context) error {
 func (a *apply) start(ctx context.Context) error {
 	var defs []service.Definition
 	for _, p := range a.processes {
+		if p.foreign() {
+			defs = append(defs, p.def)
+			what := fmt.Sprintf("take over the process that runs (%d), without a restart", p.state.PID)
+			if err := a.do(ctx, spec.Change{Node: p.node.Name, What: what}, func(context.Context) error { return nil }); err != nil {
+				return err
+			}
+		}
 		if p.state.PID != 0 || p.held && !a.req.DryRun {
 			continue
 		}
@@ -67,6 +74,9 @@ func (a *apply) start(ctx context.Context) error {
 	}
 	return a.control.Start(ctx, defs)
 }
+
+// foreign says whether the process runs and nobody keeps it running yet: it is about to be taken over.
+func (p *process) foreign() bool { return p.adopted != nil && p.state.PID != 0 && !p.state.Active }
 
 // awaitReady waits until the processes that were started serve.
 func (a *apply) awaitReady(ctx context.Context) error {

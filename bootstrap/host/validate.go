@@ -41,7 +41,7 @@ func validate(ctx context.Context, srv server.Program, c conf) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	// The server changes its directory and opens its log as it reads.
-	c.dir, c.password = dir, ""
+	c.home, c.dir, c.password = dir, dir, ""
 	f := c.file()
 	var refused []refusal
 	for {

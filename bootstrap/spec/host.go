@@ -26,6 +26,9 @@ type HostApply struct {
 	// started if they would start without data, for the cluster has to do without
 	// them first. Their redis.conf is written all the same.
 	Hold []string `json:"hold,omitempty"`
+	// Adopt has running members that somebody else started taken over, by
+	// address:port and node id, without a restart where that can be.
+	Adopt map[string]string `json:"adopt,omitempty"`
 	// DryRun reports what would change and touches nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 }

@@ -7,7 +7,11 @@ package service
 import (
 	"context"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/proc"
 )
 
 // Definition says how one process is run.
@@ -18,6 +22,9 @@ type Definition struct {
 	Description string `json:"-"`
 	// Dir is the directory of the process, absolute.
 	Dir string `json:"-"`
+	// Data is where the process has its data, if that is another directory: a
+	// process that somebody else started keeps its own.
+	Data string `json:"data,omitempty"`
 	// Binary is the server program, absolute.
 	Binary string `json:"binary"`
 	// NoFile is the limit of open files.
@@ -31,6 +38,28 @@ type Definition struct {
 
 // Conf is the process's redis.conf.
 func (d Definition) Conf() string { return filepath.Join(d.Dir, "redis.conf") }
+
+// ServerOf recognises the servers of d. Others may have their data in the
+// directory of one that was adopted, so that it is told by its port too, which
+// its directory is called by.
+func ServerOf(d Definition) func(proc.Process) bool {
+	if d.Data == "" {
+		return func(p proc.Process) bool { return p.ServerIn(d.Dir) }
+	}
+	port := ":" + filepath.Base(d.Dir) + " "
+	return func(p proc.Process) bool { return p.ServerIn(d.Data) && strings.Contains(p.Command+" ", port) }
+}
+
+// serversOf finds the servers of d.
+func serversOf(d Definition) ([]proc.Process, error) {
+	dir := d.Dir
+	if d.Data != "" {
+		dir = d.Data
+	}
+	all, err := proc.ServersIn(dir)
+	is := ServerOf(d)
+	return slices.DeleteFunc(all, func(p proc.Process) bool { return !is(p) }), err
+}
 
 // Log is the server's log.
 func (d Definition) Log() string { return filepath.Join(d.Dir, "redis.log") }

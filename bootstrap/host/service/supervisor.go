@@ -49,7 +49,7 @@ func Supervise(ctx context.Context, dir string, ready io.WriteCloser) error {
 	}
 	defer func() { _ = lock.Close() }()
 	s := &supervisor{dir: dir, log: logger, lock: lock, ready: ready}
-	if err := stopOrphans(ctx, dir); err != nil {
+	if s.running, err = orphan(ctx, dir); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -78,6 +78,8 @@ type supervisor struct {
 	log   *log.Logger
 	lock  *os.File
 	ready io.WriteCloser
+	// running is a server that somebody else started, and that is taken over.
+	running int
 	report
 }
 
@@ -85,7 +87,12 @@ func (s *supervisor) run(ctx context.Context) error {
 	backoff := firstBackoff
 	for {
 		began := time.Now()
-		err := s.runOnce(ctx)
+		var err error
+		if s.running != 0 {
+			err = s.follow(ctx)
+		} else {
+			err = s.runOnce(ctx)
+		}
 		if ctx.Err() != nil {
 			s.log.Print("stopped")
 			return nil //nolint:nilerr // How the server ended that was told to is of no interest.
@@ -147,12 +154,16 @@ func (s *supervisor) runOnce(ctx context.Context) error {
 	if err := publish(s.lock, s.report); err != nil {
 		s.log.Print(err)
 	}
+	s.sayStarted()
+	return cmd.Wait()
+}
+
+func (s *supervisor) sayStarted() {
 	if s.ready != nil {
 		_, _ = io.WriteString(s.ready, startedWord)
 		_ = s.ready.Close()
 		s.ready = nil
 	}
-	return cmd.Wait()
 }
 
 // raiseNoFile sets the limit of open files, which the server inherits, as near
@@ -173,7 +184,7 @@ func (s *supervisor) raiseNoFile(want uint64) {
 
 // stopOrphans stops servers in dir that no supervisor runs any more.
 func stopOrphans(ctx context.Context, dir string) error {
-	servers, err := proc.ServersIn(dir)
+	servers, err := serversOf(loaded(dir))
 	if err != nil {
 		return err
 	}
@@ -192,9 +203,18 @@ func end(ctx context.Context, pid int, dir string) error {
 	return proc.End(ctx, pid, syscall.SIGTERM, serverOf(dir))
 }
 
+// loaded is the definition of the process directory dir, as far as there is one.
+func loaded(dir string) Definition {
+	def, err := Load(Definition{Dir: dir})
+	if err != nil {
+		return Definition{Dir: dir}
+	}
+	return def
+}
+
 // serverOf recognises the servers of the process directory dir.
 func serverOf(dir string) func(proc.Process) bool {
-	return func(p proc.Process) bool { return p.ServerIn(dir) }
+	return ServerOf(loaded(dir))
 }
 
 func readJSON(file string, v any) error {

@@ -33,6 +33,7 @@ type model struct {
 	TuneOS               types.Bool     `tfsdk:"tune_os"`
 	AcceptDataLoss       types.Bool     `tfsdk:"accept_data_loss"`
 	DeletionProtection   types.Bool     `tfsdk:"deletion_protection"`
+	TakeOver             types.Bool     `tfsdk:"take_over"`
 	Timeouts             timeouts.Value `tfsdk:"timeouts"`
 
 	Formed     types.Bool   `tfsdk:"formed"`
@@ -100,6 +101,13 @@ func nodeTypes() map[string]attr.Type {
 		"address": types.StringType, "port": types.Int64Type, "bus_port": types.Int64Type, "processes": types.Int64Type,
 		"transport": types.StringType, "ssh_host": types.StringType, "host_key": types.StringType,
 		"instance": types.StringType, "instance_id": types.StringType, "zone": types.StringType,
+	}
+}
+
+func serverTypes() map[string]attr.Type {
+	return map[string]attr.Type{
+		"flavor": types.StringType, "install": types.StringType, "version": types.StringType,
+		"source_url": types.StringType, "sha256": types.StringType, "path": types.StringType,
 	}
 }
 

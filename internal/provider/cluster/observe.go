@@ -161,7 +161,7 @@ func drift(ctx context.Context, s *fleet.Session, had desired) ([]string, error)
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	out, err := preview(ctx, s, order{want: had, password: password{keep: true}}, asked)
+	out, err := preview(ctx, s, order{want: had, staying: staying(had.Processes, had.Processes), password: password{keep: true}}, asked)
 	for _, e := range diagnose.Each(withoutUnreachable(err)) {
 		// What keeps an apply from going is found out again by the plan, which says it in full.
 		out.steps = append(out.steps, firstLine(e.Error()))

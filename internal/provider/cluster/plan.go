@@ -135,7 +135,7 @@ func (m model) sameHosts(state model) bool {
 	pairs := [][2]attr.Value{
 		{m.Name, state.Name}, {m.BaseDir, state.BaseDir}, {m.Nodes, state.Nodes}, {m.ReplicasPerShard, state.ReplicasPerShard},
 		{m.Server, state.Server}, {m.Config, state.Config}, {m.PasswordWOVersion, state.PasswordWOVersion},
-		{m.AllowUnauthenticated, state.AllowUnauthenticated}, {m.TuneOS, state.TuneOS},
+		{m.AllowUnauthenticated, state.AllowUnauthenticated}, {m.TuneOS, state.TuneOS}, {m.TakeOver, state.TakeOver},
 	}
 	return !slices.ContainsFunc(pairs, func(p [2]attr.Value) bool { return !p[0].Equal(p[1]) })
 }
@@ -151,6 +151,7 @@ func (r *Resource) preview(ctx context.Context, plan model, state *model, config
 		had, diags := state.desired(ctx)
 		resp.Diagnostics.Append(diags...)
 		o.former, o.staying = former(had.Processes, want.Processes), staying(had.Processes, want.Processes)
+		o.adopt = state.foreign(ctx, resp.Private)
 		o.password.keep = plan.PasswordWOVersion.Equal(state.PasswordWOVersion)
 	}
 	if resp.Diagnostics.HasError() {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
@@ -154,7 +153,12 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	session := r.fleet.Session()
 	defer closing(session, &resp.Diagnostics)
 
-	status, err := observe(ctx, session, had.Connection)
+	look := observe
+	pending := state.foreign(ctx, req.Private) != nil
+	if pending {
+		look = lookAt
+	}
+	status, err := look(ctx, session, had.Connection)
 	switch {
 	case errors.Is(err, errGone):
 		resp.State.RemoveResource(ctx)
@@ -172,7 +176,9 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		state.Problems = problems
 	default:
 		resp.Diagnostics.Append(state.observed(ctx, status)...)
-		resp.Diagnostics.Append(state.compare(ctx, session, had)...)
+		if state.Drift = noDrift(); !pending { // What differs is of no concern until it is taken over.
+			resp.Diagnostics.Append(state.compare(ctx, session, had)...)
+		}
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
@@ -221,7 +227,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	session := r.fleet.Session()
 	defer closing(session, &resp.Diagnostics)
 
-	o := order{want: want, former: former(had.Processes, want.Processes), staying: staying(had.Processes, want.Processes), create: !state.Formed.ValueBool()}
+	o := order{want: want, adopt: state.foreign(ctx, req.Private), former: former(had.Processes, want.Processes), staying: staying(had.Processes, want.Processes), create: !state.Formed.ValueBool()}
 	var err error
 	var out outcome
 	if o.password, err = choosePassword(work, session, plan, state, config, o.create, had); err == nil {
@@ -237,6 +243,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		}
 		return
 	}
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, foreignKey, []byte("false"))...)
 	plan.Formed = types.BoolValue(true)
 	resp.Diagnostics.Append(plan.observed(ctx, out.status)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -380,23 +387,3 @@ func nodesOf(ctx context.Context, nodes types.Map) (map[string]nodeModel, diag.D
 	return known, diags
 }
 
-// ImportState implements resource.ResourceWithImportState.
-func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	id, err := parseImportID(req.ID)
-	if err != nil {
-		resp.Diagnostics.AddAttributeError(path.Root("id"), cannotImport, err.Error())
-		return
-	}
-	session := r.fleet.Session()
-	defer closing(session, &resp.Diagnostics)
-	found, err := discover(ctx, session, id)
-	if err != nil {
-		diagnose.Error(&resp.Diagnostics, cannotImport, err)
-		return
-	}
-	m, diags := imported(ctx, found)
-	resp.Diagnostics.Append(diags...)
-	for name, value := range m {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
-	}
-}

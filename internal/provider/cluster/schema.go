@@ -128,6 +128,11 @@ func inputs(ctx context.Context) map[string]schema.Attribute {
 			Default:             booldefault.StaticBool(true),
 			MarkdownDescription: "Refuses to destroy the cluster and its data. Defaults to `true`: set it to `false` and apply before a destroy.",
 		},
+		"take_over": schema.BoolAttribute{
+			Optional: true,
+			MarkdownDescription: "For a cluster that somebody else made and that was imported: set it to `true` to have its processes taken over now. " +
+				"Without it the first apply that changes something on the hosts takes them over. Neither restarts a process unless a setting needs it, which the plan says.",
+		},
 		"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 			Create: true, Update: true, Delete: true,
 			CreateDescription: "How long a create may take, such as `30m`, which is the default.",

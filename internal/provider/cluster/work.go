@@ -33,6 +33,8 @@ type order struct {
 	// create says that the cluster is not known to exist.
 	create   bool
 	password password
+	// adopt has the node ids of members that are still to be taken over, by endpoint.
+	adopt map[string]string
 }
 
 // outcome is what an apply, or the plan of one, came to.
@@ -215,7 +217,7 @@ func (o order) host(groups []connection.Group, h *fleet.Host, hold []string, dry
 	at := slices.IndexFunc(groups, func(g connection.Group) bool { return g.Machine == h.Machine })
 	return spec.HostApply{
 		Versioned: spec.V(), Place: o.want.Place, HostName: h.Name, Nodes: groups[at].Nodes,
-		Server: o.want.Server, Config: o.want.Config,
+		Server: o.want.Server, Config: o.want.Config, Adopt: o.adopt,
 		Password: o.password.value, KeepPassword: o.password.keep,
 		AllowUnauthenticated: o.want.AllowUnauthenticated, Hold: hold, DryRun: dryRun,
 		// Terraform's own machine is somebody's desk or a CI runner: its kernel is left alone.

@@ -54,8 +54,8 @@ func (f *Fleet) Session() *Session {
 	return &Session{fleet: f, hosts: make(map[Machine]func() (*Host, error))}
 }
 
-// Borrow begins an operation that leaves nothing on the local machine: the
-// binary lies in a temporary directory until Close.
+// Borrow begins an operation that leaves nothing on the local machine, whatever
+// becomes of us: the binary is in memory only.
 func (f *Fleet) Borrow() *Session {
 	s := f.Session()
 	s.borrow = true

@@ -117,7 +117,8 @@ func TestDamagedPushIsRefused(t *testing.T) {
 }
 
 func TestBorrowedBinaryLeavesNothing(t *testing.T) {
-	base := t.TempDir()
+	base, temporary := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	session := (&fleet.Fleet{Builds: builds(t, script)}).Borrow()
 	host, err := session.Host(t.Context(), fleet.Machine{Name: "here", Local: true, BaseDir: base})
 	if err != nil {
@@ -126,6 +127,10 @@ func TestBorrowedBinaryLeavesNothing(t *testing.T) {
 	where, err := fleet.Call[string](t.Context(), host, "where", nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Even killed by now, we would leave nothing.
+	if entries, _ := os.ReadDir(temporary); len(entries) != 0 {
+		t.Errorf("the temporary directory holds %v", entries)
 	}
 	if err := session.Close(); err != nil {
 		t.Fatal(err)

@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 	"github.com/redisfleet/terraform-provider-redis/internal/embedded"
@@ -25,14 +24,16 @@ type Host struct {
 	conn     reach.Host
 	builds   *embedded.Builds
 	progress *Progress
-	// borrow has the binary lie in a temporary directory instead of BaseDir.
+	// borrow has the binary lie in memory instead of BaseDir.
 	borrow bool
 
 	mu sync.Mutex
 	// bin is the path of redis-bootstrap there, once it is known to be this build.
 	bin string
-	// temporary is the directory to delete at the end, if any.
-	temporary string
+	// lent is the file that holds the binary, if it was borrowed.
+	lent *os.File
+	// skew is how far the host's clock is ahead of ours, as far as is known.
+	skew time.Duration
 }
 
 // Prepare brings redis-bootstrap to the host, if it is not there yet.
@@ -91,11 +92,16 @@ func (h *Host) binary(ctx context.Context) (string, error) {
 	}
 	bin := path.Join(h.BaseDir, "bin", "redis-bootstrap")
 	var facts bytes.Buffer
-	err := h.shell(ctx, nil, &facts, `uname -s; uname -m; if test -x "$1"; then sha256sum "$1"; fi`, bin)
+	begin := time.Now()
+	err := h.shell(ctx, nil, &facts, `uname -s; uname -m; date +%s; if test -x "$1"; then sha256sum "$1"; fi`, bin)
 	if err != nil {
 		return "", h.fail("ask for the architecture", err)
 	}
-	build, there, err := h.choose(strings.Fields(facts.String()))
+	said := strings.Fields(facts.String())
+	if len(said) > 2 {
+		h.clock(begin, time.Now(), said[2])
+	}
+	build, there, err := h.choose(said)
 	if err != nil {
 		return "", err
 	}
@@ -116,8 +122,8 @@ func (h *Host) forgetBinary() {
 	h.bin = ""
 }
 
-// choose picks the build for a host that said facts (system, machine, hash of
-// the binary if it has one), and says whether it has that one already.
+// choose picks the build for a host that said facts (system, machine, time, hash
+// of the binary if it has one), and says whether it has that one already.
 func (h *Host) choose(facts []string) (build embedded.Build, there bool, err error) {
 	if len(facts) < 2 {
 		return build, false, h.fail("ask for the architecture", fmt.Errorf("uname said %q", facts))
@@ -133,7 +139,7 @@ func (h *Host) choose(facts []string) (build embedded.Build, there bool, err err
 	if build, err = h.builds.For(arch); err != nil {
 		return build, false, h.fail("choose redis-bootstrap", err)
 	}
-	return build, len(facts) > 2 && facts[2] == build.SHA256, nil
+	return build, len(facts) > 3 && facts[3] == build.SHA256, nil
 }
 
 // push sends build to bin: compressed on the way, checked against its hash
@@ -149,34 +155,6 @@ echo "$2  $new" | sha256sum -c - >/dev/null
 chmod 755 "$new"
 mv -f "$new" "$1"`, bin, build.SHA256)
 	return h.fail("push redis-bootstrap to "+bin, err)
-}
-
-// lend unpacks the build for this machine into a temporary directory, for calls
-// that must leave nothing behind.
-func (h *Host) lend() (string, error) {
-	if runtime.GOOS != "linux" {
-		_, _, err := h.choose([]string{runtime.GOOS, runtime.GOARCH})
-		return "", err
-	}
-	build, err := h.builds.For(runtime.GOARCH)
-	if err != nil {
-		return "", h.fail("choose redis-bootstrap", err)
-	}
-	dir, err := os.MkdirTemp("", "redis-bootstrap-")
-	if err != nil {
-		return "", h.fail("unpack redis-bootstrap", err)
-	}
-	h.temporary = dir
-	bin := filepath.Join(dir, "redis-bootstrap")
-	file, err := os.OpenFile(bin, os.O_CREATE|os.O_WRONLY, 0o700) //nolint:gosec // G302: it is a program.
-	if err != nil {
-		return "", h.fail("unpack redis-bootstrap", err)
-	}
-	if err := errors.Join(build.Unpack(file), file.Close()); err != nil {
-		return "", h.fail("unpack redis-bootstrap", err)
-	}
-	h.bin = bin
-	return bin, nil
 }
 
 // shell runs a script of sh with args as $1, $2, …; the error holds what it said.
@@ -219,13 +197,13 @@ func (h *Host) fail(step string, err error) error {
 	return &spec.Failure{Host: h.Name, Step: step, Cause: err.Error()}
 }
 
-// close ends the connection and deletes what was lent.
+// close ends the connection and takes back what was lent.
 func (h *Host) close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	err := h.conn.Close()
-	if h.temporary != "" {
-		err = errors.Join(err, os.RemoveAll(h.temporary))
+	if h.lent != nil {
+		err = errors.Join(err, h.lent.Close())
 	}
 	return err
 }

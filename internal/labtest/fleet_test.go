@@ -50,7 +50,7 @@ var packed = sync.OnceValues(func() ([]byte, error) {
 	return out.Bytes(), err
 })
 
-func builds(t *testing.T) *embedded.Builds {
+func builds(t testing.TB) *embedded.Builds {
 	t.Helper()
 	b, err := packed()
 	if err != nil {

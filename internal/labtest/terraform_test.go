@@ -76,7 +76,7 @@ var provider = sync.OnceValues(func() ([]byte, error) {
 
 // workspace is a directory with a configuration, and a Terraform in the lab's network.
 type workspace struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 	lab *lab.Lab
 	dir string
@@ -86,7 +86,7 @@ type workspace struct {
 
 const password = "correct horse battery"
 
-func newWorkspace(t *testing.T, ctx context.Context, l *lab.Lab) *workspace { //nolint:revive // t comes first in tests.
+func newWorkspace(t testing.TB, ctx context.Context, l *lab.Lab) *workspace { //nolint:revive // t comes first in tests.
 	t.Helper()
 	if _, err := exec.LookPath("terraform"); err != nil {
 		t.Skip("no terraform on this machine")
@@ -121,7 +121,7 @@ func newWorkspace(t *testing.T, ctx context.Context, l *lab.Lab) *workspace { //
 	)}
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

@@ -101,10 +101,24 @@ func (Systemd) Define(ctx context.Context, defs []Definition) error {
 	if err := release(defs); err != nil {
 		return err
 	}
-	if _, err := systemctl(ctx, "daemon-reload"); err != nil {
+	if _, err := systemctl(ctx, append([]string{"enable", "--quiet", "--no-reload"}, units(defs)...)...); err != nil {
 		return err
 	}
-	_, err := systemctl(ctx, append([]string{"enable", "--quiet"}, units(defs)...)...)
+	return reloadIfNeeded(ctx, defs)
+}
+
+// reloadIfNeeded has systemd read its units anew if what it knows of these is
+// out of date. A unit that it does not know yet it reads when it needs it, and a
+// reload costs it as much as starting ten servers.
+func reloadIfNeeded(ctx context.Context, defs []Definition) error {
+	out, err := systemctl(ctx, append([]string{"show", "--property=LoadState,NeedDaemonReload"}, units(defs)...)...)
+	if err != nil {
+		return err
+	}
+	if strings.Count(out, "LoadState=loaded") == len(defs) && !strings.Contains(out, "NeedDaemonReload=yes") {
+		return nil
+	}
+	_, err = systemctl(ctx, "daemon-reload")
 	return err
 }
 

@@ -65,7 +65,11 @@ func converge(ctx context.Context, s *fleet.Session, o order) (outcome, error) {
 	}
 	out.begun = true
 	results, err := fleet.Each(ctx, s, o.want.Machines(), func(ctx context.Context, h *fleet.Host) (spec.HostResult, error) {
-		return fleet.Call[spec.HostResult](ctx, h, "host apply", o.host(groups, h, o.staying, false))
+		r, err := fleet.Call[spec.HostResult](ctx, h, "host apply", o.host(groups, h, o.staying, false))
+		if w := h.ClockWarning(); w != "" {
+			r.Warnings = append(r.Warnings, w)
+		}
+		return r, err
 	})
 	if err == nil {
 		err = o.release(ctx, s, groups, results, &out)

@@ -1,0 +1,194 @@
+//go:build linux
+
+package labtest_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redisfleet/terraform-provider-redis/internal/lab"
+)
+
+// benchConfig is a cluster on hosts that are there: what examples/ssh is, without the load.
+const benchConfig = `
+terraform {
+  required_providers {
+    redis = { source = "redisfleet/redis" }
+  }
+}
+
+variable "hosts" { type = map(object({ address = string, host_key = string })) }
+variable "ssh_private_key_file" { type = string }
+variable "redis_password" {
+  type      = string
+  sensitive = true
+  ephemeral = true
+}
+
+provider "redis" {
+  ssh = { user = "` + lab.Admin + `", private_key_file = var.ssh_private_key_file, parallelism = 64 }
+}
+
+resource "redis_cluster" "this" {
+  name                = "kv"
+  nodes               = var.hosts
+  config              = { "appendonly" = "yes", "cluster-node-timeout" = "5000" }
+  password_wo         = var.redis_password
+  password_wo_version = 1
+  deletion_protection = false
+}
+`
+
+// BenchmarkApply times six blank hosts to a cluster in which every node says ok:
+// a terraform apply, and in the same run, on hosts of the same kind, a playbook
+// of Ansible that does the same. What counts is the ratio of the medians.
+func BenchmarkApply(b *testing.B) {
+	const hosts = 6
+	if _, err := exec.LookPath("ansible-playbook"); err != nil {
+		b.Skip("no ansible-playbook on this machine; scripts/bench-lab installs it")
+	}
+	var ours, theirs []time.Duration
+	for b.Loop() {
+		ours = append(ours, timeApply(b, blank(b, hosts)))
+		theirs = append(theirs, timeAnsible(b, blank(b, hosts)))
+	}
+	b.ReportMetric(median(ours).Seconds(), "ours-s")
+	b.ReportMetric(median(theirs).Seconds(), "ansible-s")
+	b.ReportMetric(median(ours).Seconds()/median(theirs).Seconds(), "ours/ansible")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkPlan times a plan that finds nothing to do, on six hosts and on fifty.
+// All hosts share this machine's processors, which as many real ones would not.
+func BenchmarkPlan(b *testing.B) {
+	for _, hosts := range []int{6, 50} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			l := blank(b, hosts)
+			w := benchWorkspace(b, l)
+			w.apply()
+			w.plansNothing()
+			var took []time.Duration
+			for b.Loop() {
+				begin := time.Now()
+				w.plansNothing()
+				took = append(took, time.Since(begin))
+			}
+			b.ReportMetric(median(took).Seconds(), "plan-s")
+			b.ReportMetric(0, "ns/op")
+			if err := l.Close(); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+}
+
+// blank boots hosts that nobody has touched yet, and waits until they have nothing else to do.
+func blank(b *testing.B, hosts int) *lab.Lab {
+	b.Helper()
+	l := lab.ForTest(b, lab.Options{Hosts: hosts, Log: b.Output()})
+	for _, h := range l.Hosts {
+		if out, err := h.Run(b.Context(), `systemctl is-system-running --wait`); err != nil {
+			b.Fatalf("%s: %v: %s", h.Name, err, out)
+		}
+	}
+	return l
+}
+
+func benchWorkspace(b *testing.B, l *lab.Lab) *workspace {
+	b.Helper()
+	w := newWorkspace(b, b.Context(), l)
+	hosts := make(map[string]map[string]string)
+	for _, h := range l.Hosts {
+		hosts[h.Name] = map[string]string{"address": h.Addr, "host_key": h.HostKey}
+	}
+	text, err := json.Marshal(hosts)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w.env = append(w.env, "TF_VAR_hosts="+string(text))
+	write(b, filepath.Join(w.dir, "main.tf"), benchConfig)
+	w.run("init", "-no-color")
+	return w
+}
+
+func timeApply(b *testing.B, l *lab.Lab) time.Duration {
+	b.Helper()
+	w := benchWorkspace(b, l)
+	begin := time.Now()
+	w.apply()
+	took := time.Since(begin)
+	if err := l.Close(); err != nil {
+		b.Error(err)
+	}
+	return took
+}
+
+// timeAnsible gives Ansible what makes it fast: pipelining, connections that
+// stay, as many forks as hosts, and no facts that the playbook has no use for.
+func timeAnsible(b *testing.B, l *lab.Lab) time.Duration {
+	b.Helper()
+	dir := b.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("testdata/ansible")); err != nil {
+		b.Fatal(err)
+	}
+	inventory, known := "[redis]\n", ""
+	for _, h := range l.Hosts {
+		inventory += fmt.Sprintf("%s ansible_host=%s\n", h.Name, h.Addr)
+		known += h.Addr + " " + h.HostKey + "\n"
+	}
+	write(b, filepath.Join(dir, "inventory"), inventory+"[redis:vars]\nansible_user="+lab.Admin+"\nansible_python_interpreter=/usr/bin/python3\n")
+	write(b, filepath.Join(dir, "known_hosts"), known)
+	write(b, filepath.Join(dir, "key"), l.Key.Private)
+	write(b, filepath.Join(dir, "secret.yml"), "redis_password: "+password+"\n")
+	write(b, filepath.Join(dir, "ansible.cfg"), fmt.Sprintf(`[defaults]
+inventory = inventory
+forks = %d
+private_key_file = key
+[ssh_connection]
+pipelining = True
+control_path_dir = %s
+ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=%s
+`, max(6, len(l.Hosts)), controlDir(b), filepath.Join(dir, "known_hosts")))
+	begin := time.Now()
+	cmd := l.Command(b.Context(), "ansible-playbook", "site.yml", "-e", "@secret.yml")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "HOME="+dir, "ANSIBLE_NOCOLOR=1", "LC_ALL=C.UTF-8")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("ansible-playbook: %v\n%s", err, out)
+	}
+	took := time.Since(begin)
+	if err := l.Close(); err != nil {
+		b.Error(err)
+	}
+	return took
+}
+
+// controlDir is a directory whose name is short enough for sockets. The ssh
+// processes that Ansible leaves end with the lab's network or after a minute.
+func controlDir(b *testing.B) string {
+	b.Helper()
+	dir, err := os.MkdirTemp("", "cp-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		sockets, _ := filepath.Glob(filepath.Join(dir, "*"))
+		for _, s := range sockets {
+			_ = exec.CommandContext(context.WithoutCancel(b.Context()), "ssh", "-o", "ControlPath="+s, "-O", "exit", "none").Run()
+		}
+		_ = os.RemoveAll(dir)
+	})
+	return dir
+}
+
+func median(all []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[len(sorted)/2]
+}
+

@@ -219,7 +219,7 @@ func (a *apt) get(ctx context.Context, command string, args ...string) error {
 
 // reloadAfter tells systemd of units that changed, if apt-get replaced packages.
 func reloadAfter(ctx context.Context, log hclog.Logger, command, out string) error {
-	if _, err := os.Stat("/run/systemd/system"); err != nil || command != "install" || strings.Contains(out, "\n0 upgraded, ") {
+	if !systemdRuns() || command != "install" || strings.Contains(out, "\n0 upgraded, ") {
 		return nil
 	}
 	_, err := run(ctx, log, "/", nil, "systemctl", "daemon-reload")
@@ -228,7 +228,7 @@ func reloadAfter(ctx context.Context, log hclog.Logger, command, out string) err
 
 // finish keeps the package's own instance from starting with the host, and puts the policy back.
 func (a *apt) finish(ctx context.Context) error {
-	if _, err := os.Stat("/run/systemd/system"); err == nil {
+	if systemdRuns() {
 		if _, err := run(ctx, a.log, "/", []string{systemdOffline}, "systemctl", "disable", a.name+".service"); err != nil {
 			return err
 		}
@@ -240,4 +240,10 @@ func (a *apt) finish(ctx context.Context) error {
 		}
 	}
 	return a.releaseHold()
+}
+
+// systemdRuns is what sd_booted(3) says.
+func systemdRuns() bool {
+	info, err := os.Stat("/run/systemd/system")
+	return err == nil && info.IsDir()
 }

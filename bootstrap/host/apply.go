@@ -43,7 +43,7 @@ func Apply(ctx context.Context, log hclog.Logger, req spec.HostApply) (spec.Host
 		log.Debug(p.title, spec.LogPhase, p.title)
 		if err := p.run(ctx); err != nil {
 			a.end()
-			return spec.HostResult{}, failure(req.HostName, p.title, err)
+			return spec.HostResult{}, failure(req.HostName, p.title, explainSpace(err, req.BaseDir))
 		}
 	}
 	a.end()

@@ -150,11 +150,22 @@ umask 022
 mkdir -p "$(dirname "$1")"
 new=$(mktemp "$(dirname "$1")/.redis-bootstrap.XXXXXX")
 trap 'rm -f "$new"' EXIT
-gzip -dc >"$new"
+gzip -dc >"$new" || { df -h "$new" >&2; exit 1; }
 echo "$2  $new" | sha256sum -c - >/dev/null
 chmod 755 "$new"
 mv -f "$new" "$1"`, bin, build.SHA256)
-	return h.fail("push redis-bootstrap to "+bin, err)
+	return h.fail("push redis-bootstrap to "+bin, explainSpace(bin, err))
+}
+
+// explainSpace says what to do about an error that comes of a full disk.
+func explainSpace(bin string, err error) error {
+	if err == nil || !strings.Contains(err.Error(), "No space left on device") {
+		return err
+	}
+	return &spec.Failure{
+		Step: "push redis-bootstrap to " + bin, Cause: err.Error(),
+		Advice: "The disk is full. Make room there or give the host a larger disk, and apply again.",
+	}
 }
 
 // shell runs a script of sh with args as $1, $2, …; the error holds what it said.

@@ -211,6 +211,9 @@ func (h *Host) WaitSSH(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
+		if !h.Running() {
+			return fmt.Errorf("host %s has ended; its console says:\n%s", h.Name, h.Console(2000))
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("host %s does not answer on SSH: %w; its console says:\n%s", h.Name, err, h.Console(2000))

@@ -81,6 +81,9 @@ func Start(ctx context.Context, o Options) (_ *Lab, err error) {
 	if err := Sweep(ctx); err != nil {
 		return nil, err
 	}
+	if err := makeRoomForInotify(); err != nil {
+		return nil, err
+	}
 	if l.Key, err = newKey("lab"); err != nil {
 		return nil, err
 	}

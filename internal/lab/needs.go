@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -73,4 +74,28 @@ func cgroupMounts() ([]string, error) {
 		return nil, errors.New("no writable cgroup2 is mounted, and systemd in a container needs one")
 	}
 	return mounts, nil
+}
+
+// inotifyFile limits the inotify instances of one user, in all containers
+// together. Each systemd takes ten or so, and one that gets none does not boot:
+// the usual 128 are enough for ten hosts.
+const (
+	inotifyFile = "/proc/sys/fs/inotify/max_user_instances"
+	inotifyRoom = 8192
+)
+
+// makeRoomForInotify raises the limit until the machine restarts, as other
+// labs may run by the time this one ends.
+func makeRoomForInotify() error {
+	b, err := os.ReadFile(inotifyFile)
+	if err != nil {
+		return err
+	}
+	if limit, err := strconv.Atoi(strings.TrimSpace(string(b))); err != nil || limit >= inotifyRoom {
+		return err
+	}
+	if err := os.WriteFile(inotifyFile, []byte(strconv.Itoa(inotifyRoom)), 0o644); err != nil {
+		return fmt.Errorf("let more hosts boot than the machine's limit allows: %w", err)
+	}
+	return nil
 }

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
+	"github.com/redisfleet/terraform-provider-redis/internal/fleet"
 	"github.com/redisfleet/terraform-provider-redis/internal/lab"
 	"github.com/redisfleet/terraform-provider-redis/internal/reach"
 )
@@ -43,8 +45,14 @@ lock = apt_pkg.get_lock("/var/lib/dpkg/lock-frontend")
 open("/run/locked", "w").close()
 time.sleep(6)'
 until test -e /run/locked; do sleep 0.1; done`)
+		progress := filepath.Join(t.TempDir(), "progress")
+		s.fleet.Progress = fleet.NewProgress(progress)
+		s.reconnect()
 		begin := time.Now()
 		res := call[spec.HostResult](s, h, "host apply", s.apply(h, 6379))
+		if said, err := os.ReadFile(progress); err != nil || !strings.Contains(string(said), "wait for the package system, which") {
+			t.Errorf("nobody was told of the wait: %v: %s", err, said)
+		}
 		if took := time.Since(begin); took < 4*time.Second {
 			t.Errorf("done after %v, while the package system was locked", took)
 		}
@@ -71,13 +79,56 @@ mount -o remount,bind,ro /proc/sys/vm/overcommit_memory`)
 		req.Place = spec.Place{BaseDir: "/mnt/small", Cluster: "c2"}
 		run(t, h, `head -c 90000 /dev/zero >/mnt/small/full`)
 		_, err := try[spec.HostResult](s, h, "host apply", req)
-		wants(t, err, "vm-1", "update cluster config")
+		wants(t, err, "vm-1", "update cluster config", "/mnt/small has", "free of 96 KiB")
+		advises(t, err, "Make room")
 		run(t, h, `rm -f /mnt/small/full; mount -o remount,size=64m /mnt/small`)
 		res := call[spec.HostResult](s, h, "host apply", req)
 		if res.Processes[0].State != "running" {
 			t.Errorf("after making room: %+v", res.Processes)
 		}
 	})
+	t.Run("disk too full for the binary", func(t *testing.T) {
+		run(t, h, `mkdir -p /mnt/tiny && mount -t tmpfs -o size=1m tmpfs /mnt/tiny`)
+		m := machine(h)
+		m.BaseDir = "/mnt/tiny"
+		prepare := func() error {
+			session := s.fleet.Session()
+			defer func() { _ = session.Close() }()
+			host, err := session.Host(s.ctx, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return host.Prepare(s.ctx)
+		}
+		err := prepare()
+		wants(t, err, "vm-1", "No space left on device", "100% /mnt/tiny")
+		advises(t, err, "Make room")
+		if left := run(t, h, `ls -A /mnt/tiny/bin`); left != "" {
+			t.Errorf("half a binary is left: %s", left)
+		}
+		run(t, h, `mount -o remount,size=64m /mnt/tiny`)
+		if err := prepare(); err != nil {
+			t.Errorf("after making room: %v", err)
+		}
+	})
+	t.Run("architecture without a build", func(t *testing.T) {
+		run(t, h, `printf '#!/bin/sh\n[ "$1" != -m ] || exec echo riscv64\nexec /usr/bin/uname "$@"\n' >/usr/local/bin/uname; chmod +x /usr/local/bin/uname`)
+		s.reconnect()
+		_, err := try[spec.HostResult](s, h, "host apply", s.apply(h, 6379))
+		wants(t, err, "vm-1", "riscv64")
+		advises(t, err, "x86-64 or arm64")
+		run(t, h, `rm /usr/local/bin/uname`)
+		s.reconnect()
+		call[spec.HostResult](s, h, "host apply", s.apply(h, 6379))
+	})
+}
+
+// advises checks what a failure tells people to do.
+func advises(t *testing.T, err error, words string) {
+	t.Helper()
+	if f := new(spec.Failure); !errors.As(err, &f) || !strings.Contains(f.Advice, words) {
+		t.Errorf("the advice of %#v does not say %q", err, words)
+	}
 }
 
 func TestMirrorIsGone(t *testing.T) {

@@ -4,7 +4,6 @@ package labtest_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,36 +14,6 @@ import (
 
 	"github.com/redisfleet/terraform-provider-redis/internal/lab"
 )
-
-// benchConfig is a cluster on hosts that are there: what examples/ssh is, without the load.
-const benchConfig = `
-terraform {
-  required_providers {
-    redis = { source = "redisfleet/redis" }
-  }
-}
-
-variable "hosts" { type = map(object({ address = string, host_key = string })) }
-variable "ssh_private_key_file" { type = string }
-variable "redis_password" {
-  type      = string
-  sensitive = true
-  ephemeral = true
-}
-
-provider "redis" {
-  ssh = { user = "` + lab.Admin + `", private_key_file = var.ssh_private_key_file, parallelism = 64 }
-}
-
-resource "redis_cluster" "this" {
-  name                = "kv"
-  nodes               = var.hosts
-  config              = { "appendonly" = "yes", "cluster-node-timeout" = "5000" }
-  password_wo         = var.redis_password
-  password_wo_version = 1
-  deletion_protection = false
-}
-`
 
 // BenchmarkApply times six blank hosts to a cluster in which every node says ok:
 // a terraform apply, and in the same run, on hosts of the same kind, a playbook
@@ -71,7 +40,7 @@ func BenchmarkPlan(b *testing.B) {
 	for _, hosts := range []int{6, 50} {
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			l := blank(b, hosts)
-			w := benchWorkspace(b, l)
+			w := newHostsWorkspace(b, b.Context(), l)
 			w.apply()
 			w.plansNothing()
 			var took []time.Duration
@@ -101,26 +70,9 @@ func blank(b *testing.B, hosts int) *lab.Lab {
 	return l
 }
 
-func benchWorkspace(b *testing.B, l *lab.Lab) *workspace {
-	b.Helper()
-	w := newWorkspace(b, b.Context(), l)
-	hosts := make(map[string]map[string]string)
-	for _, h := range l.Hosts {
-		hosts[h.Name] = map[string]string{"address": h.Addr, "host_key": h.HostKey}
-	}
-	text, err := json.Marshal(hosts)
-	if err != nil {
-		b.Fatal(err)
-	}
-	w.env = append(w.env, "TF_VAR_hosts="+string(text))
-	write(b, filepath.Join(w.dir, "main.tf"), benchConfig)
-	w.run("init", "-no-color")
-	return w
-}
-
 func timeApply(b *testing.B, l *lab.Lab) time.Duration {
 	b.Helper()
-	w := benchWorkspace(b, l)
+	w := newHostsWorkspace(b, b.Context(), l)
 	begin := time.Now()
 	w.apply()
 	took := time.Since(begin)
@@ -191,4 +143,3 @@ func median(all []time.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[len(sorted)/2]
 }
-

@@ -191,7 +191,7 @@ func TestMergingIsExact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Operations != 1500 || res.Operations != a.Operations+b.Operations || len(res.Timeline) != 2 {
+	if res.Operations+res.Generator.Unsent != 1500 || res.Operations != a.Operations+b.Operations || len(res.Timeline) != 2 {
 		t.Fatalf("%d operations, %d + %d; timeline %+v", res.Operations, a.Operations, b.Operations, res.Timeline)
 	}
 	if res.Latency.Max != max(a.Latency.Max, b.Latency.Max) {

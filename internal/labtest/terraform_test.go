@@ -5,6 +5,7 @@ package labtest_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -84,7 +85,8 @@ type workspace struct {
 	log bytes.Buffer
 }
 
-const password = "correct horse battery"
+// password is this run's own: hosts of other runs on this machine show theirs.
+var password = "correct horse " + rand.Text()
 
 func newWorkspace(t testing.TB, ctx context.Context, l *lab.Lab) *workspace { //nolint:revive // t comes first in tests.
 	t.Helper()

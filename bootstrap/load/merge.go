@@ -41,6 +41,8 @@ func Merge(m spec.LoadMerge) (spec.LoadResult, error) {
 	}
 	res := g.out
 	res.Warnings = warnings(m.Runners)
+	whole := m.Run.Workload.WithDefaults()
+	res.Workload = &whole
 	account(&res, m)
 	res.ReportHTML, res.Files, res.Silences = "", nil, nil
 	res.Breaches = m.Run.Objectives.Breaches(res)

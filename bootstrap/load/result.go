@@ -22,7 +22,7 @@ func (s *session) result(o engine.Outcome) spec.LoadResult {
 	total := s.measure.Total()
 	res := spec.LoadResult{
 		StartedAt: s.start(), ElapsedSeconds: elapsed, Errors: total.Errors, FailedOperations: total.Failed,
-		IndeterminateWrites: total.Indeterminate, Server: s.server, Interrupted: o.Interrupted,
+		IndeterminateWrites: total.Indeterminate, Workload: &w, Server: s.server, Interrupted: o.Interrupted,
 	}
 	s.latencies(&res, total, elapsed)
 	for _, second := range s.measure.Seconds() {

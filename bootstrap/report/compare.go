@@ -1,8 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
@@ -76,6 +79,38 @@ func compare(base, res spec.LoadResult) table {
 				add(plain(c.Command)+", p99", b.Latency.P99, c.Latency.P99, lower, latency)
 				break
 			}
+		}
+	}
+	return t
+}
+
+// differences lays what ran beside what ran in the baseline, where they differ.
+// A result of before workloads were kept has none.
+func differences(run spec.LoadRun, base, res spec.LoadResult) table {
+	t := table{Head: words("", "Baseline", "This run")}
+	if base.Workload == nil {
+		return t
+	}
+	now := run
+	if res.Workload != nil {
+		now.Workload = *res.Workload
+	}
+	before := now
+	before.Workload = *base.Workload
+	was := map[string]string{}
+	for _, f := range describe(before, base, nil) {
+		was[f.Name] = f.Text
+	}
+	is := describe(now, res, nil)
+	for _, f := range is {
+		if before := was[f.Name]; f.Name != "When" && f.Name != "Seed" && before != f.Text {
+			t.Rows = append(t.Rows, row{Cells: figures(f.Name, cmp.Or(before, none), f.Text)})
+		}
+		delete(was, f.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(was)) { // what only the baseline had
+		if name != "Seed" {
+			t.Rows = append(t.Rows, row{Cells: figures(name, was[name], none)})
 		}
 	}
 	return t

@@ -59,10 +59,15 @@ func (p page) main() part {
 		p.byShard(),
 		p.latency(),
 		card("By command", p.Commands.or("No command was run.")),
+		given(len(p.Stages.Rows) > 0, card("By stage", p.Stages.or(""))),
 		p.faults(),
+		given(len(p.Outages.Rows) > 0, card("Times without an answer",
+			paragraph("Times of 50 ms or more in which a shard answered nothing although commands for it were waiting."),
+			p.Outages.or(""), note(p.OmittedOutages))),
 		p.errors(),
 		p.Verification.section(),
 		p.Generator.section(),
+		given(len(p.Runners.Rows) > 0, card("By runner", p.Runners.or(""))),
 		p.comparison(),
 		p.exact(),
 		tag("footer", text("Made by redis-bootstrap. Times are UTC; 1 ms is 1,000 µs; p99 is the latency that 99 % of operations kept below.")),
@@ -109,7 +114,7 @@ func (p page) overTime() part {
 		told,
 		each(p.Time.Main, chart.figure),
 		given(len(p.Time.Main) == 0, paragraph("Not a second was measured.")),
-		given(len(p.Tales) > 0, tag("p", class("note"), swatch("down", "a node is down"), text(" "), swatch("unavailable", "its shard does not answer"))),
+		given(len(p.Tales)+len(p.Outages.Rows) > 0, tag("p", class("note"), given(len(p.Tales) > 0, swatch("down", "a node is down"), text(" ")), swatch("unavailable", "a shard does not answer"))),
 		note(p.Time.Folded),
 	)
 }
@@ -178,6 +183,7 @@ func (g generator) section() part {
 func (p page) comparison() part {
 	return given(len(p.Comparison.Rows) > 0, card("Compared with the baseline",
 		paragraph(p.ComparisonText),
+		given(len(p.Differences.Rows) > 0, paragraph("What ran is not the same:"), p.Differences.or("")),
 		p.Comparison.or(""),
 	))
 }

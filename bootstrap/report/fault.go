@@ -15,7 +15,7 @@ const laneRows = 6
 
 // moment is something that happened at a second of the load.
 type moment struct {
-	// Kind is "injected", "detected", "promoted", "recovered" or "rejoined".
+	// Kind is "injected", "detected", "promoted", "recovered", "rejoined", "stage" or "lost".
 	Kind   string
 	Second float64
 	Label  string
@@ -105,6 +105,10 @@ func symbol(kind string) string {
 		return "▲"
 	case "recovered":
 		return "○"
+	case "stage":
+		return "▸"
+	case "lost":
+		return "✕"
 	default:
 		return "●"
 	}
@@ -145,7 +149,7 @@ func lane(ms []moment, t timeline) ([]mark, int) {
 // lines are the moments as vertical lines in a plot of t, a series for each kind.
 func lines(ms []moment, t timeline, height int) []series {
 	var out []series
-	for _, kind := range []string{"detected", "rejoined", "recovered", "promoted", "injected"} {
+	for _, kind := range []string{"stage", "detected", "rejoined", "recovered", "promoted", "lost", "injected"} {
 		var p path
 		for _, m := range ms {
 			if m.Kind == kind {
@@ -160,8 +164,9 @@ func lines(ms []moment, t timeline, height int) []series {
 	return out
 }
 
-// shades are the spans in which a node was down, and its shard unavailable.
-func shades(faults []spec.FaultResult, t timeline, height int) []series {
+// shades are the spans in which a node was down, and those in which a shard gave
+// no answer. A result that knows no outages has those of its faults.
+func shades(faults []spec.FaultResult, outages []spec.Outage, t timeline, height int) []series {
 	var down, unavailable path
 	for _, f := range faults {
 		if !happened(f) {
@@ -172,7 +177,12 @@ func shades(faults []spec.FaultResult, t timeline, height int) []series {
 			mended = *f.RecoveredAtSeconds
 		}
 		down.rectangle(t.x(f.AtSeconds), t.x(mended), height)
-		unavailable.rectangle(t.x(f.AtSeconds), t.x(f.AtSeconds+f.UnavailableMS/1000), height)
+		if len(outages) == 0 {
+			unavailable.rectangle(t.x(f.AtSeconds), t.x(f.AtSeconds+f.UnavailableMS/1000), height)
+		}
+	}
+	for _, o := range joined(outages) {
+		unavailable.rectangle(t.x(o.AtSeconds), t.x(end(o)), height)
 	}
 	var out []series
 	if d := down.String(); d != "" {

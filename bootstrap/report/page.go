@@ -33,12 +33,19 @@ type page struct {
 	// ManyFaults has them told below the charts, which they would push away.
 	ManyFaults bool
 
+	Stages         table
+	Outages        table
+	OmittedOutages string
+	Runners        table
+
 	Shards       table
 	Verification verification
 	Generator    generator
 
 	Comparison     table
 	ComparisonText string
+	// Differences are what ran otherwise than in the baseline.
+	Differences table
 }
 
 // tile is a headline figure.
@@ -80,6 +87,8 @@ func newPage(run spec.LoadRun, res spec.LoadResult, baseline *spec.LoadResult) p
 		Time:         plotTime(res, baseline),
 		Latencies:    latencyTable(run, res, baseline),
 		Commands:     commandTable(res),
+		Stages:       stageTable(res.Stages),
+		Runners:      runnerTable(res.Runners),
 		Shards:       shardTable(res),
 		Verification: verify(run, res),
 		Generator:    watch(run, res),
@@ -88,6 +97,7 @@ func newPage(run spec.LoadRun, res spec.LoadResult, baseline *spec.LoadResult) p
 		p.Title = "Load test"
 	}
 	p.Percentiles, p.Distribution = plotPercentiles(res, baseline)
+	p.Outages, p.OmittedOutages = outageTable(res)
 	var redirections int64
 	p.Errors, redirections = errorTable(res)
 	if redirections > 0 {
@@ -102,6 +112,7 @@ func newPage(run spec.LoadRun, res spec.LoadResult, baseline *spec.LoadResult) p
 	}
 	if baseline != nil {
 		p.Comparison, p.ComparisonText = compare(*baseline, res), baselineInWords(*baseline, res)
+		p.Differences = differences(run, *baseline, res)
 	}
 	return p
 }

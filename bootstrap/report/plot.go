@@ -52,7 +52,8 @@ func plotTime(res spec.LoadResult, baseline *spec.LoadResult) timeCharts {
 		b := fold(baseline.Timeline, baseline.ElapsedSeconds)
 		p.base = &b
 	}
-	p.moments = moments(res.Faults)
+	p.moments = slices.Concat(stageMoments(res.Stages), moments(res.Faults), lostMoments(res.Runners))
+	slices.SortStableFunc(p.moments, func(a, b moment) int { return cmp.Compare(a.Second, b.Second) })
 	p.startTable()
 	if len(p.line.points) == 0 {
 		return timeCharts{Table: p.table}
@@ -107,7 +108,7 @@ func (p *plotter) baselineColumn(name string, figure func(point) string) string 
 func (p *plotter) frame(class, title string, height int, s scale, format func(float64) string) chart {
 	return chart{
 		Class: class, Title: title, Height: height, Table: secondsID,
-		Shades: shades(p.res.Faults, p.line, height), Lines: lines(p.moments, p.line, height),
+		Shades: shades(p.res.Faults, p.res.Outages, p.line, height), Lines: lines(p.moments, p.line, height),
 		X: p.line.axis(), Y: s.labels(format), Grid: s.grid(height),
 	}
 }
@@ -208,7 +209,7 @@ func (p *plotter) shards() (strips []chart, omitted string) {
 		c := p.frame("strip", fmt.Sprintf("Shard %d", i), strip, s, short)
 		c.Label = fmt.Sprintf("Throughput of shard %d over time", i)
 		mine := p.faultsOf(i)
-		c.Shades = shades(mine, p.line, strip)
+		c.Shades = shades(mine, outagesOf(i, p.res.Outages), p.line, strip)
 		if len(p.res.Faults) > markedEverywhere {
 			c.Lines = lines(moments(mine), p.line, strip)
 		}

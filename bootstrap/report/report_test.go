@@ -45,6 +45,56 @@ func expect(t *testing.T, n *node, wanted ...string) {
 	}
 }
 
+func TestStagesAndRunnersAreTold(t *testing.T) {
+	run, res := sampleStages()
+	_, page := render(t, run, res, nil)
+	over := page.section(t, "Over time")
+	expect(t, over, "▸ small", "▸ stage 2", "runner west lost")
+	for _, kind := range []string{"stage", "lost"} {
+		if n := len(over.all("path", kind)); n != 3 {
+			t.Errorf("lines for %s in %d of 3 charts", kind, n)
+		}
+	}
+	expect(t, page.section(t, "By stage"), "small all 0.0 s 10.0 s", "SET", "stage 2 all 10.0 s 10.0 s")
+	expect(t, page.section(t, "By runner"), "east 50.0 % 1,679,498 83,958 60.0 % finished", "west 50.0 % – – – lost after 12.5 s: signal: killed")
+	if notes := page.all("p", "alert"); len(notes) != 1 {
+		t.Errorf("%d alerts", len(notes))
+	} else {
+		expect(t, notes[0], "the runner west was lost 12.5 s after the start")
+	}
+}
+
+func TestOutagesAreListed(t *testing.T) {
+	res := sampleResult()
+	_, page := render(t, sampleRun(), res, nil)
+	expect(t, page.section(t, "Times without an answer"), "0 write 8.0 s 9.3 s 1.30 s", "0 read")
+	res.Faults, res.Outages = nil, nil
+	for i := range 150 {
+		res.Outages = append(res.Outages, spec.Outage{Shard: 1, Access: "read", AtSeconds: float64(i) / 10, DurationMS: float64(51 + i)})
+	}
+	_, page = render(t, sampleRun(), res, nil)
+	section := page.section(t, "Times without an answer")
+	expect(t, section, "These are the longest; there were 50 more.", "1 read 14.9 s 15.1 s 200 ms")
+	if rows := len(section.all("tr", "")); rows != 101 {
+		t.Errorf("%d rows", rows)
+	}
+	strips := page.section(t, "By shard").all("figure", "strip")
+	if a, b := len(strips[0].all("path", "unavailable")), len(strips[1].all("path", "unavailable")); a != 0 || b != 1 {
+		t.Errorf("unavailability is shaded %d times in the shard without and %d times in that with outages", a, b)
+	}
+}
+
+func TestAnotherWorkloadIsNoticed(t *testing.T) {
+	base := sampleBaseline()
+	_, page := render(t, sampleRun(), sampleResult(), &base)
+	expect(t, page.section(t, "Compared with the baseline"), "What ran is not the same:", "Values 1 KiB 16 B")
+	base.Workload = sampleResult().Workload
+	_, page = render(t, sampleRun(), sampleResult(), &base)
+	if strings.Contains(page.section(t, "Compared with the baseline").text, "not the same") {
+		t.Error("the same workload was called another")
+	}
+}
+
 func TestSample(t *testing.T) {
 	base := sampleBaseline()
 	text, page := render(t, sampleRun(), sampleResult(), &base)
@@ -114,7 +164,7 @@ func TestOrder(t *testing.T) {
 		}
 	}
 	want := []string{"Verdict", "What ran against what", "Headline figures", "Over time", "By shard", "Latency", "By command", "Faults",
-		"Errors by kind", "Verification of writes", "The load generator itself", "Compared with the baseline", "The figures behind the charts"}
+		"Times without an answer", "Errors by kind", "Verification of writes", "The load generator itself", "Compared with the baseline", "The figures behind the charts"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}

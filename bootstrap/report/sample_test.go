@@ -63,6 +63,11 @@ func sampleResult() spec.LoadResult {
 		DetectedMS: ptr(1041.0), Promoted: "node-3", PromotedMS: ptr(1262.0), UnavailableMS: 1304,
 		RejoinedAs: "replica", RejoinedMS: ptr(6620.0),
 	}}
+	res.Outages = []spec.Outage{
+		{Shard: 0, Access: "write", AtSeconds: 8.002, DurationMS: 1304}, {Shard: 0, Access: "read", AtSeconds: 8.004, DurationMS: 1290},
+	}
+	workload := sampleRun().Workload
+	res.Workload = &workload
 	for s := range 20 {
 		full := 90_000 + 3_000*r.NormFloat64()
 		in := spec.Interval{Second: float64(s), P50: 0.48 + 0.02*r.Float64(), P99: 1.4 + 0.3*r.Float64(), Max: 4 + 6*r.Float64()}
@@ -115,7 +120,10 @@ func samplePercentiles(most float64) []spec.Percentile {
 func sampleBaseline() spec.LoadResult {
 	res := sampleResult()
 	res.StartedAt = res.StartedAt.AddDate(0, 0, -1)
-	res.Faults, res.UnavailableMS, res.Errors = nil, 0, nil
+	res.Faults, res.UnavailableMS, res.Errors, res.Outages = nil, 0, nil, nil
+	workload := sampleRun().Workload
+	workload.DataSize = 1024
+	res.Workload = &workload
 	r := rand.New(rand.NewPCG(3, 4))
 	res.Operations = 0
 	for i := range res.Timeline {
@@ -128,6 +136,25 @@ func sampleBaseline() spec.LoadResult {
 	res.Latency = spec.Latency{Min: 0.06, Mean: 0.571, P50: 0.52, P90: 0.8, P95: 0.95, P99: 1.98, P999: 4.9, Max: 8.4}
 	res.Percentiles = samplePercentiles(8.4)
 	return res
+}
+
+// sampleStages is a load in two stages on two runners, one of which was lost.
+func sampleStages() (spec.LoadRun, spec.LoadResult) {
+	run, res := sampleRun(), sampleResult()
+	run.Runners = 2
+	run.Workload.Stages = []spec.Stage{{Name: "small", Duration: spec.Duration(10 * time.Second), DataSize: 16}, {Duration: spec.Duration(10 * time.Second), DataSize: 1024}}
+	for i, s := range run.Workload.Stages {
+		res.Stages = append(res.Stages, spec.StageResult{
+			Name: s.Name, AtSeconds: 10 * float64(i), ElapsedSeconds: 10, Operations: res.Operations / 2, ThroughputOPS: 90_000, Latency: res.Latency, ByCommand: res.ByCommand,
+		})
+	}
+	res.Runners = []spec.RunnerResult{
+		{Name: "east", Share: 0.5, Operations: res.Operations, ThroughputOPS: res.ThroughputOPS, CPU: 0.6},
+		{Name: "west", Share: 0.5, LostAtSeconds: ptr(12.5), Error: "signal: killed"},
+	}
+	res.Generator.Hosts = []string{"east"}
+	res.Warnings = []string{"the runner west was lost 12.5 s after the start (signal: killed): its share, 1 of 2 or 50 % of the load, was not sent from then on"}
+	return run, res
 }
 
 // longResult is an hour on that many shards, with one slow second and one

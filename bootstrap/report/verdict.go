@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
@@ -99,6 +100,9 @@ func objectives(o spec.Objectives, res spec.LoadResult) []objective {
 	return os
 }
 
+// maxWarnings bounds the result's own warnings that are shown.
+const maxWarnings = 8
+
 // alert is something that a reader must not miss.
 type alert struct {
 	// Class is "bad" or "warn".
@@ -124,8 +128,17 @@ func alerts(run spec.LoadRun, res spec.LoadResult) []alert {
 			as = append(as, alert{"warn", "A fault did not go as it should.", tell(f, res.Server)})
 		}
 	}
-	if n, want := len(res.Generator.Hosts), run.Runners; n > 0 && want > n {
+	if n, want := len(res.Generator.Hosts), run.Runners; n > 0 && want > n && len(res.Runners) == 0 {
 		as = append(as, alert{"warn", "Runners are missing.", fmt.Sprintf("%d of %d runners delivered a result; the figures are theirs alone.", n, want)})
+	}
+	for i, w := range res.Warnings {
+		if i == maxWarnings {
+			as = append(as, alert{"warn", "Note:", count(int64(len(res.Warnings)-i)) + " more; the result has them all."})
+			break
+		}
+		if !strings.Contains(w, "generator was busy") { // it is above already
+			as = append(as, alert{"warn", "Note:", period(w) + "."})
+		}
 	}
 	return as
 }

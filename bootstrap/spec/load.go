@@ -264,6 +264,9 @@ type LoadResult struct {
 	Percentiles []Percentile `json:"percentiles"`
 	Passed      bool         `json:"passed"`
 	Breaches    []string     `json:"breaches,omitempty"`
+	// Workload is what was sent, with what the user left out filled in; by it a
+	// later run can tell whether it is comparable.
+	Workload *Workload `json:"workload,omitempty"`
 	// Server says what was measured, as the nodes said it.
 	Server LoadServer `json:"server"`
 	// Warnings are what the reader of the figures should know, a sentence each.

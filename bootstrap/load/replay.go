@@ -23,8 +23,11 @@ func (s *session) prepareReplay(ctx context.Context) error {
 	for name, c := range known {
 		commands[name] = trace.Command{FirstKey: int(c.FirstKeyPos), Write: !c.ReadOnly}
 	}
-	if s.replay, err = trace.NewReplay(*w.Trace, w.Rate, commands); err != nil {
+	if s.replay, err = trace.NewReplay(*w.Trace, w.Rate, commands, trace.Share{Runner: s.run.Runner, Runners: s.run.Runners}); err != nil {
 		return &spec.Failure{Step: "read the recorded workload", Cause: err.Error(), Advice: "Check trace.path and trace.format."}
+	}
+	if s.replay.Idle() {
+		s.warn("the recording has fewer clients than there are runners, and each client's commands stay in their order, so this runner may have nothing to send")
 	}
 	s.program = workload.Recorded(s.replay.Commands())
 	return nil

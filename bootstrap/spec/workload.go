@@ -30,6 +30,7 @@ const (
 	maxClients          = 1_000_000
 	maxPipeline         = 100_000
 	maxKeyLength        = 10_000
+	maxSpeed            = 1e6
 )
 
 // The key patterns.
@@ -288,11 +289,30 @@ func (w Workload) validateKeys(p *problems) {
 	default:
 		unbounded := k.Pattern == PatternUnique && k.Maximum == 0
 		p.unless(unbounded || k.Maximum >= k.Minimum, "keys.maximum", "is %d, less than the minimum of %d", k.Maximum, k.Minimum)
-		if k.Pattern == PatternUnique && !unbounded && w.Requests > 0 {
-			have := k.Maximum - k.Minimum + 1
-			p.unless(have >= w.Requests, "keys.maximum", "leaves %d keys, too few for %d requests that never use a key twice; raise it, or leave it out for as many as it takes", have, w.Requests)
+		if have := k.Maximum - k.Minimum + 1; k.Pattern == PatternUnique && !unbounded {
+			need := w.scheduled()
+			p.unless(float64(have) >= need, "keys.maximum", "leaves %d keys, too few for %.0f requests that never use a key twice; raise it, or leave it out for as many as it takes", have, need)
 		}
 	}
+}
+
+// scheduled is how many commands there will be, as far as that is known before:
+// of a load that goes as fast as it can it is not.
+func (w Workload) scheduled() float64 {
+	if w.Requests > 0 {
+		return float64(w.Requests)
+	}
+	sum, rate, rest := 0.0, w.Rate, w.Duration
+	for _, s := range w.Stages {
+		next := or(s.Rate, rate)
+		if s.Ramp {
+			sum += (rate + next) / 2 * s.Duration.D().Seconds()
+		} else {
+			sum += next * s.Duration.D().Seconds()
+		}
+		rate, rest = next, rest-s.Duration
+	}
+	return math.Floor(sum + rate*(max(0, rest)+w.Warmup).D().Seconds())
 }
 
 // validateData checks the values' sizes.
@@ -324,7 +344,7 @@ func (w Workload) validateTrace(p *problems) {
 		return
 	}
 	p.unless(w.Trace.Path != "", "trace.path", "is missing: the file on the runner that holds the recorded workload")
-	p.unless(w.Trace.Speed > 0 && !math.IsInf(w.Trace.Speed, 0), "trace.speed", "is %g; it must be positive (2 replays twice as fast)", w.Trace.Speed)
+	p.unless(w.Trace.Speed >= 1/maxSpeed && w.Trace.Speed <= maxSpeed, "trace.speed", "is %g; %g to %g are possible (2 replays twice as fast)", w.Trace.Speed, 1/maxSpeed, float64(maxSpeed))
 	p.oneOf("trace.format", w.Trace.Format, TraceBootstrap, TraceMonitor, TraceCommands, TraceTwitter)
 	p.unless(len(w.Operations) == 0 && len(w.Commands) == 0, "trace", "is set together with operations or commands; the trace says what is sent")
 	p.unless(len(w.Stages) == 0, "trace", "cannot be combined with stages")

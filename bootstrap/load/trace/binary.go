@@ -115,7 +115,7 @@ func (b *binaryReader) read(r *Record) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	if n > maxArgs || after > uint64(time.Duration(1<<62).Microseconds()) || client > 1<<31 {
+	if n > maxArgs || after > uint64((longest-b.at).Microseconds()) || client > 1<<31 {
 		return errors.New("the file is damaged")
 	}
 	b.at += time.Duration(after) * time.Microsecond

@@ -49,21 +49,30 @@ type Replay struct {
 	names    map[string]uint16
 	order    []string
 	feeds    []*Feed
+	// runner of runners replays its share of the recorded clients.
+	runner, runners int
+	// clients is how many were seen at the beginning of the recording.
+	clients int
 	// Skipped counts commands that make no sense in a replay. Read it, and what
 	// Run returned, after the end of Run.
 	Skipped int64
 }
 
+// Share says that a replay is one of several runners', from 0: each of them
+// replays the clients of its own.
+type Share struct{ Runner, Runners int }
+
 // NewReplay looks at the beginning of the recording. Rate, if positive, replaces
 // the recorded times; commands is what the server knows, by name in lower case.
-func NewReplay(t spec.Trace, rate float64, commands map[string]Command) (*Replay, error) {
-	r := &Replay{trace: t, rate: rate, commands: commands, names: map[string]uint16{}}
+func NewReplay(t spec.Trace, rate float64, commands map[string]Command, share Share) (*Replay, error) {
+	r := &Replay{trace: t, rate: rate, commands: commands, names: map[string]uint16{}, runner: share.Runner, runners: max(1, share.Runners)}
 	counts := map[string]int{}
 	n := 0
 	err := r.each(func(rec *Record) error {
 		if name := strings.ToUpper(string(rec.Args[0])); replayable(name) {
 			counts[name]++
 		}
+		r.clients = max(r.clients, rec.Client+1)
 		if n++; n == scanned {
 			return io.EOF
 		}
@@ -85,6 +94,10 @@ func NewReplay(t spec.Trace, rate float64, commands map[string]Command) (*Replay
 	}
 	return r, nil
 }
+
+// Idle says that this runner has nothing to replay, as far as the beginning of
+// the recording shows: there are fewer clients in it than runners.
+func (r *Replay) Idle() bool { return r.clients <= r.runner }
 
 // Commands are the names that results are kept by, and whether those commands write.
 func (r *Replay) Commands() (names []string, writes []bool) {
@@ -170,7 +183,11 @@ func (d *dealer) deal(rec *Record) error {
 	}
 	d.count++
 	d.last = max(d.last, at)
-	thread := rec.Client % len(d.feeds)
+	if rec.Client%d.runners != d.runner {
+		return nil
+	}
+	client := rec.Client / d.runners
+	thread := client % len(d.feeds)
 	c := d.chunks[thread]
 	if c == nil {
 		c = d.feeds[thread].blank()
@@ -182,7 +199,7 @@ func (d *dealer) deal(rec *Record) error {
 	}
 	start := len(c.buf)
 	c.buf = resp.AppendCommand(c.buf, rec.Args...)
-	c.items = append(c.items, item{at: at, client: rec.Client / len(d.feeds), start: start, end: len(c.buf), command: command, slot: d.slot(name, rec.Args)})
+	c.items = append(c.items, item{at: at, client: client / len(d.feeds), start: start, end: len(c.buf), command: command, slot: d.slot(name, rec.Args)})
 	if len(c.items) == chunkItems || len(c.buf) >= chunkSize {
 		return d.hand(thread)
 	}

@@ -3,7 +3,6 @@ package trace
 import (
 	"errors"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +75,7 @@ func parseMonitor(text string) (l monitorLine, err error) {
 	stamp, rest, ok1 := strings.Cut(text, " [")
 	where, rest, ok2 := strings.Cut(rest, "] ")
 	seconds, err := strconv.ParseFloat(stamp, 64)
-	if !ok1 || !ok2 || err != nil || seconds < 0 || seconds > math.MaxInt64/float64(time.Second) {
+	if !ok1 || !ok2 || err != nil || seconds < 0 || seconds > longest.Seconds() {
 		return l, errNotMonitor(text)
 	}
 	whole, fraction, _ := strings.Cut(stamp, ".")
@@ -203,7 +202,7 @@ func (w *twitterReader) line() (l twitterLine, err error) {
 			return l, w.lines.fail("%w", err)
 		}
 	}
-	if l.valueSize < 0 || l.valueSize > maxArg || w.begun && l.at < w.first {
+	if l.valueSize < 0 || l.valueSize > maxArg || w.begun && (l.at < w.first || l.at-w.first > int64(longest/time.Second)) {
 		return l, w.lines.fail("a value of %d bytes at %d s", l.valueSize, l.at)
 	}
 	l.key, l.operation = strings.Join(f[1:n-5], ","), f[n-2]

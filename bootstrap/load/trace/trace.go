@@ -38,6 +38,7 @@ const (
 	maxArgs = 1 << 20
 	maxArg  = spec.MaxDataSize
 	maxLine = 64 << 20
+	longest = 100 * 365 * 24 * time.Hour
 )
 
 // ErrTruncated is wrapped by the error of a recording that ends too early.

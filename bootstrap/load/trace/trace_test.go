@@ -48,6 +48,8 @@ func TestFormats(t *testing.T) {
 		{spec.TraceTwitter, "0,k1,2,3,7,set,10\n0,k,2,2,0,8,get,0\n1,k1,2,0,7,delete,0\n", `0s 0 ["SET" "k1" "012" "EX" "10"]|500ms 1 ["GET" "k,2"]|1s 0 ["DEL" "k1"]`, ""},
 		{spec.TraceTwitter, "0,k1,2,3,7\n", "", "fields"},
 		{spec.TraceTwitter, "0,k1,2,99999999999,7,set,0\n", "", "line 1"},
+		{spec.TraceTwitter, "0,k1,2,3,7,get,0\n9223372036854775807,k1,2,3,7,get,0\n", "", "line 2"},
+		{spec.TraceMonitor, "99999999999999 [0 127.0.0.1:6086] \"get\" \"a\"\n", "", "no line of MONITOR"},
 		{spec.TraceBootstrap, "garbage", "", "no recording"},
 		{"pcap", "", "", "not known"},
 	} {
@@ -114,9 +116,70 @@ func FuzzReaders(f *testing.F) {
 	f.Add("0,k1,2,3,7,set,10\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, format := range []string{spec.TraceBootstrap, spec.TraceMonitor, spec.TraceCommands, spec.TraceTwitter} {
-			_, _ = readAll(t, text, format) // it must end, without a panic
+			r, err := NewReader(strings.NewReader(text), format)
+			var rec Record
+			for err == nil { // it must end, without a panic
+				if err = r.Read(&rec); err == nil && (len(rec.Args) == 0 || rec.Client < 0 || rec.At < 0 && rec.At != Untimed || rec.At > longest) {
+					t.Fatalf("%s: %+v", format, rec)
+				}
+			}
 		}
 	})
+}
+
+// Several runners replay every command once, a client's all on one of them.
+func TestRunnersShareARecording(t *testing.T) {
+	var text strings.Builder
+	for i := range 900 {
+		fmt.Fprintf(&text, "%d.0 [0 10.0.0.%d:1] \"SET\" \"key%d\" \"v\"\n", 100+i, i%7, i)
+	}
+	path := filepath.Join(t.TempDir(), "trace")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sentBy := map[string]int{}
+	runnerOf := map[string]int{}
+	for runner := range 3 {
+		r, err := NewReplay(spec.Trace{Path: path, Format: spec.TraceMonitor, Speed: 1}, 0, nil, Share{Runner: runner, Runners: 3})
+		if err != nil || r.Idle() {
+			t.Fatalf("%v, idle %t", err, r != nil && r.Idle())
+		}
+		feeds := r.Feeds(1)
+		done := make(chan error)
+		go func() { done <- r.Run(t.Context()) }()
+		for state := Ready; state != Over; {
+			var it workload.Item
+			if _, _, state = feeds[0].Next(&it); state != Ready {
+				continue
+			}
+			key := strings.Split(string(feeds[0].Append(nil, it.Tag)), "\r\n")[4]
+			feeds[0].Recycle(it.Tag)
+			sentBy[key]++
+			var i int
+			if _, err := fmt.Sscanf(key, "key%d", &i); err != nil {
+				t.Fatal(err)
+			}
+			client := fmt.Sprint(i % 7)
+			if other, ok := runnerOf[client]; ok && other != runner {
+				t.Fatalf("client %s is on the runners %d and %d", client, other, runner)
+			}
+			runnerOf[client] = runner
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if len(sentBy) != 900 {
+		t.Errorf("%d of 900 commands were replayed", len(sentBy))
+	}
+	for key, n := range sentBy {
+		if n != 1 {
+			t.Errorf("%s was sent %d times", key, n)
+		}
+	}
+	if r, err := NewReplay(spec.Trace{Path: path, Format: spec.TraceMonitor, Speed: 1}, 0, nil, Share{Runner: 7, Runners: 8}); err != nil || !r.Idle() {
+		t.Errorf("a runner without a client: %v", err)
+	}
 }
 
 func TestAReplayKeepsOrderAndTimes(t *testing.T) {
@@ -129,7 +192,7 @@ func TestAReplayKeepsOrderAndTimes(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := NewReplay(spec.Trace{Path: path, Format: spec.TraceMonitor, Speed: 2}, 0, map[string]Command{"set": {FirstKey: 1, Write: true}})
+	r, err := NewReplay(spec.Trace{Path: path, Format: spec.TraceMonitor, Speed: 2}, 0, map[string]Command{"set": {FirstKey: 1, Write: true}}, Share{})
 	if err != nil {
 		t.Fatal(err)
 	}

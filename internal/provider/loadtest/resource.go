@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -258,41 +257,4 @@ func (m model) check(ctx context.Context) diag.Diagnostics {
 		diags.Append(m.checkRunners(ctx)...)
 	}
 	return diags
-}
-
-// checkFaults finds faults that would not happen, or hit nobody.
-func (m model) checkFaults(ctx context.Context, faults []spec.Fault, w spec.Workload) diag.Diagnostics {
-	var diags diag.Diagnostics
-	for i, f := range faults {
-		at := path.Root("faults").AtListIndex(i)
-		if total := w.WithDefaults().Duration; total > 0 && f.At >= total {
-			diags.AddAttributeError(at.AtName("at"), "Fault After the End", fmt.Sprintf("The fault is due at %s, when the load of %s is over. Take an earlier time, or a longer duration.", f.At, total))
-		}
-		if f.RecoverAfter <= 0 {
-			diags.AddAttributeError(at.AtName("recover_after"), "Fault Without a Length", "A fault has to last for some time, such as \"5s\".")
-		}
-		name, isNode := strings.CutPrefix(f.Target, "node:")
-		if !isNode || !known.Wholly(m.Cluster) {
-			continue
-		}
-		c, more := m.cluster(ctx)
-		diags.Append(more...)
-		if !slices.ContainsFunc(c.Nodes(), func(n spec.Node) bool { return n.Name == name }) {
-			diags.AddAttributeError(at.AtName("target"), "Unknown Node", fmt.Sprintf("The cluster has no node %q. Its nodes are %s.", name, nodeNames(c.Nodes())))
-		}
-	}
-	return diags
-}
-
-func nodeNames(nodes []spec.Node) string {
-	const shown = 12
-	var names []string
-	for i, n := range nodes {
-		if i == shown {
-			names = append(names, "…")
-			break
-		}
-		names = append(names, n.Name)
-	}
-	return strings.Join(names, ", ")
 }

@@ -26,6 +26,7 @@ func TestAccLoadTestExamplesRun(t *testing.T) {
 		t.Fatalf("examples %q, %v", files, err)
 	}
 	port := regexp.MustCompile(`port( *)= \d+ \+ i`)
+	w := newWorkspace(t, "")
 	for _, file := range files {
 		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) {
 			text, err := os.ReadFile(file)
@@ -38,7 +39,6 @@ func TestAccLoadTestExamplesRun(t *testing.T) {
 			if example == string(text) || !strings.Contains(example, ports) {
 				t.Fatalf("the example does not look as expected:\n%s", text)
 			}
-			w := newWorkspace(t, "")
 			if err := os.WriteFile(filepath.Join(w.dir, "main.tf"), []byte(example), 0o600); err != nil {
 				t.Fatal(err)
 			}

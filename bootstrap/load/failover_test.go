@@ -190,6 +190,36 @@ func TestAFrozenPrimaryIsNoticed(t *testing.T) {
 	}
 }
 
+// A fault on a zone is due for each of its nodes, and as bad as for the worst of them.
+func TestAFaultOnAZone(t *testing.T) {
+	c := clustertest.Start(t, 3, clustertest.Directive("cluster-node-timeout", "15000"))
+	c.Form(0)
+	r := request(c.Addrs(), spec.Workload{Clients: 10, Duration: seconds(3)})
+	r.Zones = map[string]string{c.Addrs()[0]: "a", c.Addrs()[1]: "b", c.Addrs()[2]: "b"}
+	r.Faults = []spec.Fault{{At: seconds(0.5), Kind: spec.FaultPause, Target: "zone:b", RecoverAfter: seconds(0.5)}}
+	controls := make(chan spec.LoadControl)
+	hit := make(chan string, 3)
+	due := breakNode(t, controls, func(addr string) { hit <- addr; c.NodeAt(addr).Pause() }, func(addr string) { c.NodeAt(addr).Resume() }, 500*time.Millisecond)
+	res := run(t, r, Hooks{Controls: controls, FaultDue: due})
+	close(hit)
+	nodes := map[string]bool{}
+	for addr := range hit {
+		nodes[addr] = true
+	}
+	if len(nodes) != 2 || nodes[c.Addrs()[0]] {
+		t.Errorf("hit %v", nodes)
+	}
+	f := res.Faults[0]
+	if f.Error != "" || len(f.Shards) != 2 || f.UnavailableMS < 250 {
+		t.Errorf("fault %+v", f)
+	}
+	for _, o := range res.Outages {
+		if r.Zones[res.Server.Shards[o.Shard].Primary] != "b" && o.DurationMS > f.UnavailableMS {
+			t.Errorf("outage %+v of the other zone", o)
+		}
+	}
+}
+
 func TestReshardingFailsNothing(t *testing.T) {
 	c := clustertest.Start(t, 3)
 	c.Form(0)

@@ -32,7 +32,8 @@ type fault struct {
 	// nodes are the addresses that it hits, chosen when it is due; the first
 	// stands for it in the result.
 	nodes []string
-	shard int
+	// shards are those that they were part of.
+	shards []int
 	// slots are what the first node served when it was hit.
 	slots cluster.Slots
 	// The moments so far; zero if it has not come to that.
@@ -137,7 +138,12 @@ func (f *faults) strike(i int) {
 		return
 	}
 	view := s.watcher.View()
-	flt.nodes, flt.shard = nodes, s.shardOf(view, nodes[0])
+	flt.nodes = nodes
+	for _, addr := range nodes {
+		if shard := s.shardOf(view, addr); shard >= 0 && !slices.Contains(flt.shards, shard) {
+			flt.shards = append(flt.shards, shard)
+		}
+	}
 	flt.slots = view.SlotsOf(view.Index(nodes[0]))
 	f.mu.Unlock()
 	s.watcher.Focus(f.focus())
@@ -323,9 +329,9 @@ func (f *faults) results(start time.Time, outages []measure.Outage, base time.Ti
 	defer f.mu.Unlock()
 	var out []spec.FaultResult
 	for i, flt := range f.list {
-		r := spec.FaultResult{Kind: flt.Kind, Target: flt.Target, Shard: -1, AtSeconds: flt.At.D().Seconds(), Error: flt.failure, Promoted: flt.promoted, RejoinedAs: flt.rejoinedAs}
+		r := spec.FaultResult{Kind: flt.Kind, Target: flt.Target, AtSeconds: flt.At.D().Seconds(), Error: flt.failure, Promoted: flt.promoted, RejoinedAs: flt.rejoinedAs}
 		if len(flt.nodes) > 0 {
-			r.Node, r.Shard = f.session.name(flt.nodes[0]), flt.shard
+			r.Node, r.Shards = f.session.name(flt.nodes[0]), flt.shards
 		}
 		switch {
 		case flt.due.IsZero():
@@ -339,18 +345,18 @@ func (f *faults) results(start time.Time, outages []measure.Outage, base time.Ti
 			r.DetectedMS = millisecondsSince(flt.injected, flt.detected)
 			r.PromotedMS = millisecondsSince(flt.injected, flt.promotedAt)
 			r.RejoinedMS = millisecondsSince(flt.injected, flt.rejoined)
-			r.UnavailableMS = longestOutage(outages, flt.shard, flt.injected.Sub(base), f.nextOn(i, base))
+			r.UnavailableMS = longestOutage(outages, flt.shards, flt.injected.Sub(base), f.nextOn(i, base))
 		}
 		out = append(out, r)
 	}
 	return out
 }
 
-// nextOn is when the shard of fault i was hit by the next fault, on the load's clock.
+// nextOn is when a shard of fault i was hit by the next fault, on the load's clock.
 func (f *faults) nextOn(i int, base time.Time) time.Duration {
 	next := time.Duration(1<<63 - 1)
 	for _, other := range f.list {
-		if other.shard == f.list[i].shard && other.injected.After(f.list[i].injected) {
+		if common(other.shards, f.list[i].shards) && other.injected.After(f.list[i].injected) {
 			next = min(next, other.injected.Sub(base))
 		}
 	}
@@ -360,10 +366,15 @@ func (f *faults) nextOn(i int, base time.Time) time.Duration {
 // injectionSlack is how much earlier than we hear of it a fault may have hit.
 const injectionSlack = 250 * time.Millisecond
 
-// longestOutage is the longest outage of a shard that began between from and to, in milliseconds.
-func longestOutage(outages []measure.Outage, shard int, from, to time.Duration) (longest float64) {
+// common says whether two lists of shards have one in common.
+func common(a, b []int) bool {
+	return slices.ContainsFunc(a, func(shard int) bool { return slices.Contains(b, shard) })
+}
+
+// longestOutage is the longest outage of one of the shards that began between from and to, in milliseconds.
+func longestOutage(outages []measure.Outage, shards []int, from, to time.Duration) (longest float64) {
 	for _, o := range outages {
-		if o.Shard() == shard && o.To > from.Nanoseconds() && o.From > (from-injectionSlack).Nanoseconds() && o.From < to.Nanoseconds() {
+		if slices.Contains(shards, o.Shard()) && o.To > from.Nanoseconds() && o.From > (from-injectionSlack).Nanoseconds() && o.From < to.Nanoseconds() {
 			longest = max(longest, float64(o.To-o.From)/1e6)
 		}
 	}

@@ -249,11 +249,11 @@ func (g *merging) outages(results []spec.LoadResult) {
 		f := &g.out.Faults[i]
 		next := time.Duration(math.MaxInt64)
 		for _, other := range g.out.Faults {
-			if other.Shard == f.Shard && other.AtSeconds > f.AtSeconds {
+			if common(other.Shards, f.Shards) && other.AtSeconds > f.AtSeconds {
 				next = min(next, inSeconds(other.AtSeconds))
 			}
 		}
-		f.UnavailableMS = longestOutage(merged, f.Shard, inSeconds(f.AtSeconds), next)
+		f.UnavailableMS = longestOutage(merged, f.Shards, inSeconds(f.AtSeconds), next)
 	}
 }
 

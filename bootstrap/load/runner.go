@@ -45,7 +45,7 @@ func unwatched(faults []spec.Fault, runner string) []spec.FaultResult {
 	var out []spec.FaultResult
 	for _, f := range faults {
 		out = append(out, spec.FaultResult{
-			Kind: f.Kind, Target: f.Target, Shard: -1, AtSeconds: f.At.D().Seconds(),
+			Kind: f.Kind, Target: f.Target, AtSeconds: f.At.D().Seconds(),
 			Error: fmt.Sprintf("the runner %s, which said when faults were due and watched what came of them, was lost", runner),
 		})
 	}

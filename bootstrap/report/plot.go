@@ -237,7 +237,7 @@ func (p *plotter) shards() (strips []chart, omitted string) {
 func (p *plotter) faultsOf(i int) []spec.FaultResult {
 	var fs []spec.FaultResult
 	for _, f := range p.res.Faults {
-		if shardOf(p.res.Server, f.Node) == i {
+		if slices.Contains(f.Shards, i) || len(f.Shards) == 0 && shardOf(p.res.Server, f.Node) == i {
 			fs = append(fs, f)
 		}
 	}

@@ -358,8 +358,9 @@ type FaultResult struct {
 	Target string    `json:"target"`
 	// Node is the name of the node that was hit.
 	Node string `json:"node"`
-	// Shard is the index in LoadServer.Shards of the shard that it was part of; -1 if that is not known.
-	Shard int `json:"shard"`
+	// Shards are the indexes in LoadServer.Shards of the shards that it was part of,
+	// or that the nodes of a zone were.
+	Shards []int `json:"shards,omitempty"`
 	// AtSeconds and RecoveredAtSeconds count from the start of the load.
 	AtSeconds          float64  `json:"at_seconds"`
 	RecoveredAtSeconds *float64 `json:"recovered_at_seconds,omitempty"`
@@ -368,7 +369,7 @@ type FaultResult struct {
 	// Promoted is the node that took over, PromotedMS when.
 	Promoted   string   `json:"promoted,omitempty"`
 	PromotedMS *float64 `json:"promoted_ms,omitempty"`
-	// UnavailableMS is how long the shard did not answer.
+	// UnavailableMS is how long the shard, or the worst of the shards, did not answer.
 	UnavailableMS float64 `json:"unavailable_ms"`
 	// RejoinedAs is the role in which the node came back, RejoinedMS when.
 	RejoinedAs string   `json:"rejoined_as,omitempty"`

@@ -39,6 +39,7 @@ func Apply(ctx context.Context, log hclog.Logger, req spec.HostApply) (spec.Host
 		{"define services", a.define},
 		{"start processes", a.start},
 		{"wait until processes are ready", a.awaitReady},
+		{"turn append-only files on", a.turnLogsOn},
 	} {
 		log.Debug(p.title, spec.LogPhase, p.title)
 		if err := p.run(ctx); err != nil {
@@ -83,6 +84,8 @@ type process struct {
 	// old is the redis.conf that was found, oldText its text; empty if there was none.
 	old     redisconf.File
 	oldText string
+	// snapshot says that it is to start with its snapshot, since it has no append-only file yet.
+	snapshot bool
 	// adopted is set if somebody else started it.
 	adopted *adoption
 	// logged is the length of its log before it was started.

@@ -34,6 +34,8 @@ type conf struct {
 	// password may be empty; then open turns protected mode off.
 	password string
 	open     bool
+	// journal has the server log to its standard output, which systemd bounds and keeps.
+	journal bool
 	// server is the version of the server that reads it.
 	server server.Version
 }
@@ -60,7 +62,11 @@ func (c conf) owned() redisconf.File {
 		one("daemonize", "no"),
 		one("dir", c.dir),
 		one("pidfile", c.home+"/redis.pid"),
-		one("logfile", c.home+"/redis.log"),
+	}
+	if c.journal {
+		f = append(f, one("logfile", ""))
+	} else {
+		f = append(f, one("logfile", c.home+"/redis.log"))
 	}
 	// Older servers listen at the usual distance and cannot be told otherwise.
 	if c.server.AtLeast(server.Version{7}) {

@@ -47,8 +47,12 @@ const (
 )
 
 func (a *apply) writeProcess(ctx context.Context, p *process) error {
-	text := p.conf.text()
-	what := confChange(p.oldText, p.old, p.conf.file())
+	want := p.conf
+	if p.snapshot {
+		want = want.withoutLog()
+	}
+	text := want.text()
+	what := confChange(p.oldText, p.old, want.file())
 	if p.oldText == text && a.ownedRight(p) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -754,5 +755,48 @@ func TestLastWordsAreOfThisStart(t *testing.T) {
 	}
 	if f := h.refused(); strings.Contains(f.Cause, "an old remark") || !strings.Contains(f.Cause, "append") {
 		t.Errorf("cause %q", f.Cause)
+	}
+}
+
+// A server whose append-only file is turned on while it is down would start
+// empty beside its snapshot, and overwrite it in time.
+func TestSnapshotIsNotIgnored(t *testing.T) {
+	h := newHost(t, 1)
+	h.req.Config = map[string]string{"appendonly": "no"}
+	h.apply()
+	client := h.client(0, "")
+	ctx := t.Context()
+	// A node of no cluster takes keys in slots that it was given.
+	slots := client.ClusterAddSlotsRange(ctx, 0, spec.Slots-1)
+	eventually(t, "the slots are served", func() bool { return client.Set(ctx, "kept", "yes", 0).Err() == nil })
+	if err := errors.Join(slots.Err(), client.Save(ctx).Err()); err != nil {
+		t.Fatal(err)
+	}
+	facts, err := gatherFacts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := controlOf(facts).Stop(ctx, []service.Definition{definitionOf(h.req.Place, h.req.Nodes[0].Port)}); err != nil {
+		t.Fatal(err)
+	}
+	h.req.Config = nil
+	if did := words(h.apply().Changes); !strings.Contains(did, "with its snapshot") {
+		t.Errorf("the apply did %s", did)
+	}
+	for start := range 2 {
+		client := h.client(0, "")
+		eventually(t, "the key is there", func() bool { return client.Get(ctx, "kept").Val() == "yes" })
+		if on := h.config(0, "", "appendonly"); on != "yes" {
+			t.Errorf("appendonly is %s", on)
+		}
+		if err := os.Remove(filepath.Join(h.dir(), "dump.rdb")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if start == 0 { // Then with the append-only file that was made of it.
+			_ = client.ShutdownNoSave(ctx).Err()
+		}
+	}
+	if did := h.apply().Changes; len(did) > 0 {
+		t.Errorf("another apply did %s", words(did))
 	}
 }

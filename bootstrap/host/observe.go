@@ -53,6 +53,7 @@ func (a *apply) observe(ctx context.Context) error {
 		if p.adopted != nil && p.state.PID == 0 {
 			p.state.PID = p.adopted.PID
 		}
+		p.snapshot = p.state.PID == 0 && p.ignoresSnapshot()
 	}
 	return nil
 }
@@ -93,7 +94,7 @@ func (a *apply) settlePassword() error {
 		}
 		home := a.req.ProcessDir(p.node.Port)
 		p.conf = conf{node: p.node, home: home, dir: home, nodes: nodesFile, config: a.req.Config, password: password,
-			open: a.req.AllowUnauthenticated, server: a.program.Version}
+			open: a.req.AllowUnauthenticated, server: a.program.Version, journal: a.facts.Systemd}
 		if p.adopted != nil {
 			p.conf.dir, p.conf.nodes, p.conf.names = p.adopted.Dir, p.adopted.Nodes, p.adopted.Names
 		}

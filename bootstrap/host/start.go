@@ -65,7 +65,11 @@ func (a *apply) start(ctx context.Context) error {
 		if st, err := os.Stat(p.def.Log()); err == nil {
 			p.logged = st.Size()
 		}
-		if err := a.do(ctx, spec.Change{Node: p.node.Name, What: "start the process"}, func(context.Context) error { return nil }); err != nil {
+		what := "start the process"
+		if p.snapshot {
+			what = "start the process with its snapshot, and turn the append-only file on then"
+		}
+		if err := a.do(ctx, spec.Change{Node: p.node.Name, What: what}, func(context.Context) error { return nil }); err != nil {
 			return err
 		}
 	}

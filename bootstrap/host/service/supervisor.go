@@ -68,9 +68,22 @@ func cancelWithout(ctx context.Context, dir string, cancel context.CancelFunc) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			boundLog(dir)
 		}
 	}
 	cancel()
+}
+
+// longestLog is how long a server's log may become in bytes. The one before it is kept.
+const longestLog = 32 << 20
+
+// boundLog puts a log aside that has become too long. The server opens its log
+// for every line, and so begins a new one.
+func boundLog(dir string) {
+	file := Definition{Dir: dir}.Log()
+	if st, err := os.Stat(file); err == nil && st.Size() > longestLog {
+		_ = os.Rename(file, file+".1")
+	}
 }
 
 type supervisor struct {

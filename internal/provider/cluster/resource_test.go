@@ -255,8 +255,7 @@ func TestAccDeletionProtection(t *testing.T) {
 // the cluster is protected; but never keys, whoever put them there.
 func TestAccFailedCreationIsReplaced(t *testing.T) {
 	place := acctest.NewPlace(t, 6)
-	// With an append-only file the server would not look at the dump.
-	config := place.Cluster(`config = { "appendonly" = "no" }`)
+	config := place.Cluster("")
 	protected := strings.Replace(config, "deletion_protection = false", "deletion_protection = true", 1)
 	address := fmt.Sprintf("127.0.0.1:%d", place.Ports[2])
 	resource.Test(t, resource.TestCase{

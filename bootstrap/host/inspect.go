@@ -101,7 +101,11 @@ func Credentials(req spec.HostCredentials) (spec.Auth, error) {
 		return spec.Auth{}, failure("", "read the password", err)
 	}
 	text, f, err := readConf(req.Place, req.Port)
-	if err == nil && text == "" {
+	file := ""
+	if text == "" { // It may be a process that is still to be taken over.
+		file, f = redisconf.Find(req.Port)
+	}
+	if err == nil && text == "" && file == "" {
 		err = &spec.Failure{
 			Cause:  fmt.Sprintf("there is no %s on this host", req.ConfFile(req.Port)),
 			Advice: "Give the password as password_wo, or apply the cluster first.",

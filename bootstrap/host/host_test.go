@@ -612,6 +612,26 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	}
 }
 
+// Two clusters share a host and a base directory.
+func TestRemoveLeavesOtherClustersAlone(t *testing.T) {
+	h, other := newHost(t, 1), newHost(t, 1)
+	other.req.BaseDir, other.req.Cluster = h.req.BaseDir, "other"
+	h.apply()
+	before := other.apply().Processes[0]
+	if _, err := h.remove(true); err != nil {
+		t.Fatal(err)
+	}
+	if exists(h.dir()) {
+		t.Errorf("%s is left", h.dir())
+	}
+	if after := other.inspect().Processes[0]; after != before || after.State != "running" {
+		t.Errorf("the other cluster's process was %+v and is %+v", before, after)
+	}
+	if did := other.apply().Changes; len(did) > 0 {
+		t.Errorf("the other cluster had to be put right: %s", words(did))
+	}
+}
+
 func exists(path string) bool { _, err := os.Lstat(path); return err == nil }
 
 func (h *host) dirOf(n spec.Node) string { return h.req.ProcessDir(n.Port) }

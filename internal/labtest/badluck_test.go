@@ -79,7 +79,7 @@ mount -o remount,bind,ro /proc/sys/vm/overcommit_memory`)
 		req.Place = spec.Place{BaseDir: "/mnt/small", Cluster: "c2"}
 		run(t, h, `head -c 90000 /dev/zero >/mnt/small/full`)
 		_, err := try[spec.HostResult](s, h, "host apply", req)
-		wants(t, err, "vm-1", "update cluster config", "/mnt/small has", "free of 96 KiB")
+		wants(t, err, "vm-1", "No space left on device", "/mnt/small has", "free of 96 KiB")
 		advises(t, err, "Make room")
 		run(t, h, `rm -f /mnt/small/full; mount -o remount,size=64m /mnt/small`)
 		res := call[spec.HostResult](s, h, "host apply", req)

@@ -113,6 +113,18 @@ func TestBadLuckOfAnApply(t *testing.T) {
 		}
 		w.plansNothing()
 	})
+	t.Run("a cluster with a login of its own", func(t *testing.T) {
+		// Were the provider's user asked for, nothing would go any more.
+		own := []string{"-auto-approve", "-no-color", "-var", "ssh_user=nobody-of-that-name", "-var", variable(t, "ssh", map[string]string{"user": lab.Admin})}
+		for _, command := range []string{"apply", "apply", "destroy"} {
+			w.run(append([]string{command}, own...)...)
+		}
+		for _, h := range l.Hosts {
+			if left := run(t, h, `ls -d /var/lib/redis-cluster 2>/dev/null || :`); left != "" {
+				t.Errorf("%s: left behind: %s", h.Name, left)
+			}
+		}
+	})
 	w.keepsSecrets()
 }
 

@@ -25,6 +25,10 @@ variable "hosts" {
 variable "ssh_user" { default = "` + lab.Admin + `" }
 variable "ssh_private_key_file" { type = string }
 variable "connect_timeout" { default = "60s" }
+variable "ssh" {
+  type    = object({ user = string })
+  default = null
+}
 variable "redis_password" {
   type      = string
   sensitive = true
@@ -47,6 +51,7 @@ resource "redis_cluster" "this" {
   password_wo         = var.redis_password
   password_wo_version = 1
   deletion_protection = false
+  ssh                 = var.ssh
 }
 
 output "status" { value = redis_cluster.this.status }

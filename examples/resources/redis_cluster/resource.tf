@@ -25,6 +25,12 @@ resource "redis_cluster" "kv" {
   # Raise the version to have a new password taken up.
   password_wo         = var.redis_password
   password_wo_version = 1
+
+  # Only where these hosts are logged in to in another way than the provider's ssh says.
+  ssh = {
+    user             = "ops"
+    private_key_file = "~/.ssh/ops"
+  }
 }
 
 output "endpoints" {

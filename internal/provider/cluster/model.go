@@ -34,6 +34,7 @@ type model struct {
 	AcceptDataLoss       types.Bool     `tfsdk:"accept_data_loss"`
 	DeletionProtection   types.Bool     `tfsdk:"deletion_protection"`
 	TakeOver             types.Bool     `tfsdk:"take_over"`
+	SSH                  types.Object   `tfsdk:"ssh"`
 	Timeouts             timeouts.Value `tfsdk:"timeouts"`
 
 	Formed     types.Bool   `tfsdk:"formed"`

@@ -19,6 +19,7 @@ import (
 	"github.com/redisfleet/terraform-provider-redis/internal/fleet"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/connection"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/diagnose"
+	"github.com/redisfleet/terraform-provider-redis/internal/provider/login"
 	"github.com/redisfleet/terraform-provider-redis/internal/reach"
 )
 
@@ -154,10 +155,12 @@ func (r *Resource) preview(ctx context.Context, plan model, state *model, config
 		o.adopt = state.foreign(ctx, resp.Private)
 		o.password.keep = plan.PasswordWOVersion.Equal(state.PasswordWOVersion)
 	}
+	reached, diags := login.Fleet(ctx, r.fleet, plan.SSH)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	session := r.fleet.Borrow()
+	session := reached.Borrow()
 	defer closing(session, &resp.Diagnostics)
 	out, err := preview(ctx, session, o, askable(want, state != nil))
 	if err = withoutUnreachable(err); err != nil {

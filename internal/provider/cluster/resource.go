@@ -18,6 +18,7 @@ import (
 	"github.com/redisfleet/terraform-provider-redis/internal/fleet"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/connection"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/diagnose"
+	"github.com/redisfleet/terraform-provider-redis/internal/provider/login"
 )
 
 // The summaries of errors, one for each operation.
@@ -83,7 +84,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	}
 	work, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	session := r.fleet.Session()
+	session := r.session(ctx, plan, &resp.Diagnostics)
 	defer closing(session, &resp.Diagnostics)
 
 	out, err := converge(work, session, order{want: want, create: true, password: password{value: secret(config)}})
@@ -150,7 +151,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	session := r.fleet.Session()
+	session := r.session(ctx, state, &resp.Diagnostics)
 	defer closing(session, &resp.Diagnostics)
 
 	look := observe
@@ -224,7 +225,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	}
 	work, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	session := r.fleet.Session()
+	session := r.session(ctx, plan, &resp.Diagnostics)
 	defer closing(session, &resp.Diagnostics)
 
 	o := order{want: want, adopt: state.foreign(ctx, req.Private), former: former(had.Processes, want.Processes), staying: staying(had.Processes, want.Processes), create: !state.Formed.ValueBool()}
@@ -302,7 +303,7 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	session := r.fleet.Session()
+	session := r.session(ctx, state, &resp.Diagnostics)
 	defer closing(session, &resp.Diagnostics)
 
 	if state.DeletionProtection.ValueBool() {
@@ -365,6 +366,13 @@ func tell(diags *diag.Diagnostics, out outcome) {
 	}
 }
 
+// session begins an operation on the hosts of m.
+func (r *Resource) session(ctx context.Context, m model, diags *diag.Diagnostics) *fleet.Session {
+	f, more := login.Fleet(ctx, r.fleet, m.SSH)
+	diags.Append(more...)
+	return f.Session()
+}
+
 func closing(s *fleet.Session, diags *diag.Diagnostics) {
 	if err := s.Close(); err != nil {
 		diags.AddWarning("Connection Not Closed", err.Error())
@@ -386,4 +394,3 @@ func nodesOf(ctx context.Context, nodes types.Map) (map[string]nodeModel, diag.D
 	}
 	return known, diags
 }
-

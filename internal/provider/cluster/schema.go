@@ -20,6 +20,7 @@ import (
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/connection"
+	"github.com/redisfleet/terraform-provider-redis/internal/provider/login"
 )
 
 const (
@@ -133,6 +134,7 @@ func inputs(ctx context.Context) map[string]schema.Attribute {
 			MarkdownDescription: "For a cluster that somebody else made and that was imported: set it to `true` to have its processes taken over now. " +
 				"Without it the first apply that changes something on the hosts takes them over. Neither restarts a process unless a setting needs it, which the plan says.",
 		},
+		"ssh": login.Attribute("the hosts of this cluster"),
 		"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 			Create: true, Update: true, Delete: true,
 			CreateDescription: "How long a create may take, such as `30m`, which is the default.",

@@ -24,6 +24,7 @@ type model struct {
 	Triggers   types.Map    `tfsdk:"triggers"`
 	ReportDir  types.String `tfsdk:"report_dir"`
 	Baseline   types.String `tfsdk:"baseline"`
+	SSH        types.Object `tfsdk:"ssh"`
 
 	ID         types.String `tfsdk:"id"`
 	ReportHTML types.String `tfsdk:"report_html"`

@@ -17,6 +17,7 @@ import (
 	"github.com/redisfleet/terraform-provider-redis/internal/fleet"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/diagnose"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/known"
+	"github.com/redisfleet/terraform-provider-redis/internal/provider/login"
 	"github.com/redisfleet/terraform-provider-redis/internal/reach"
 )
 
@@ -102,7 +103,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	if resp.Diagnostics.Append(plan.checkReportDir()...); resp.Diagnostics.HasError() {
 		return
 	}
-	session := r.fleet.Session()
+	session := r.session(ctx, plan, &resp.Diagnostics)
 	defer func() {
 		if err := session.Close(); err != nil {
 			resp.Diagnostics.AddWarning("Connection Not Closed", err.Error())
@@ -145,6 +146,13 @@ func (m *model) judge(ctx context.Context, o spec.Objectives, res spec.LoadResul
 	return diags
 }
 
+// session begins an operation on the hosts of m.
+func (r *Resource) session(ctx context.Context, m model, diags *diag.Diagnostics) *fleet.Session {
+	f, more := login.Fleet(ctx, r.fleet, m.SSH)
+	diags.Append(more...)
+	return f.Session()
+}
+
 // Read implements resource.Resource: results do not change.
 func (r *Resource) Read(context.Context, resource.ReadRequest, *resource.ReadResponse) {}
 
@@ -182,7 +190,7 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	if resp.Diagnostics.HasError() || state.Runners.IsNull() {
 		return
 	}
-	session := r.fleet.Session()
+	session := r.session(ctx, state, &resp.Diagnostics)
 	_, err := fleet.Each(ctx, session, t.runners, func(ctx context.Context, h *fleet.Host) (struct{}, error) {
 		return struct{}{}, h.Leave(ctx)
 	})

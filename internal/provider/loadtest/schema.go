@@ -24,6 +24,7 @@ import (
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/connection"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/duration"
+	"github.com/redisfleet/terraform-provider-redis/internal/provider/login"
 )
 
 // What a breached objective does.
@@ -96,6 +97,7 @@ func inputs() map[string]schema.Attribute {
 			MarkdownDescription: "Any values; a change of them runs the test anew.",
 			PlanModifiers:       []planmodifier.Map{mapplanmodifier.RequiresReplace()},
 		},
+		"ssh": login.Attribute("the runners, and to the cluster's hosts where they are asked or broken"),
 		"report_dir": schema.StringAttribute{
 			Optional:            true,
 			MarkdownDescription: "Directory on the machine that Terraform runs on to write the results into: the HTML report, the result as JSON (`.json`), and for other tools `.memtier.json` (in memtier_benchmark's shape), `.hlog` (an HdrHistogram log of every second) and `.hgrm` (a distribution for each command). Without it there are none.",

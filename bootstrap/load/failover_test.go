@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -187,6 +188,39 @@ func TestAFrozenPrimaryIsNoticed(t *testing.T) {
 				t.Errorf("%d operations and %d unsent of %g", res.Operations, res.Generator.Unsent, w.Rate*3)
 			}
 		})
+	}
+}
+
+// Two runners see a primary freeze, one of which asks it for nothing but reads:
+// writes were out by the word of the other alone, reads by that of both.
+func TestTwoRunnersAgreeOnAnOutage(t *testing.T) {
+	c := clustertest.Start(t, 3, clustertest.Directive("cluster-node-timeout", "15000"))
+	c.Form(0)
+	const frozen = 700 * time.Millisecond
+	both := request(c.Addrs(), spec.Workload{Clients: 10, Duration: seconds(3)})
+	reads := both
+	reads.Workload.Operations = map[string]float64{"get": 1}
+	both.Faults = []spec.Fault{{At: seconds(1), Kind: spec.FaultPause, Target: "primary", RecoverAfter: spec.Duration(frozen)}}
+	freeze := func(controls chan<- spec.LoadControl) func(int, string) {
+		return breakNode(t, controls, func(addr string) { c.NodeAt(addr).Pause() }, func(addr string) { c.NodeAt(addr).Resume() }, frozen)
+	}
+	results := together(t, []spec.LoadRun{both, reads}, freeze)
+	res, err := Merge(spec.LoadMerge{Run: both, Runners: []spec.RunnerReport{{Name: "a", Result: &results[0]}, {Name: "b", Result: &results[1]}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := res.Faults[0]
+	if f.Error != "" || f.UnavailableMS < milliseconds(frozen.Microseconds())/2 || f.UnavailableMS > results[0].Faults[0].UnavailableMS {
+		t.Errorf("fault %+v; by the first runner alone %.0f ms", f, results[0].Faults[0].UnavailableMS)
+	}
+	seen := map[string]bool{}
+	for _, o := range res.Outages {
+		if slices.Contains(f.Shards, o.Shard) {
+			seen[o.Access] = true
+		}
+	}
+	if !seen["read"] || !seen["write"] || len(res.Silences) > 0 {
+		t.Errorf("outages %+v", res.Outages)
 	}
 }
 

@@ -154,8 +154,9 @@ func TestStagesHaveResultsOfTheirOwn(t *testing.T) {
 	}
 }
 
-// together runs loads that await each other, and gives their results.
-func together(t *testing.T, requests []spec.LoadRun) []spec.LoadResult {
+// together runs loads that await each other, and gives their results. If due is
+// given, it makes what injects the faults that the loads say are due.
+func together(t *testing.T, requests []spec.LoadRun, due func(chan<- spec.LoadControl) func(int, string)) []spec.LoadResult {
 	t.Helper()
 	results := make([]spec.LoadResult, len(requests))
 	starts := make([]chan spec.LoadControl, len(requests))
@@ -165,8 +166,12 @@ func together(t *testing.T, requests []spec.LoadRun) []spec.LoadResult {
 		r.Runner, r.Runners, r.Await = i, len(requests), true
 		starts[i] = make(chan spec.LoadControl)
 		done.Go(func() {
+			hooks := Hooks{Controls: starts[i], Ready: ready.Done}
+			if due != nil {
+				hooks.FaultDue = due(starts[i])
+			}
 			var err error
-			if results[i], err = Run(t.Context(), r, Hooks{Controls: starts[i], Ready: ready.Done}); err != nil {
+			if results[i], err = Run(t.Context(), r, hooks); err != nil {
 				t.Error(err)
 			}
 		})
@@ -182,7 +187,7 @@ func together(t *testing.T, requests []spec.LoadRun) []spec.LoadResult {
 func TestMergingIsExact(t *testing.T) {
 	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
 	r := request(c.Addrs(), spec.Workload{Duration: seconds(1.5), Clients: 2, Rate: 1000})
-	results := together(t, []spec.LoadRun{r, r})
+	results := together(t, []spec.LoadRun{r, r}, nil)
 	a, b := results[0], results[1]
 	m := spec.LoadMerge{Run: r, Runners: []spec.RunnerReport{
 		{Name: "a", Result: &a}, {Name: "b", Result: &b}, {Name: "c", Error: "killed", LostAtSeconds: 0.5},

@@ -1,5 +1,6 @@
-# Writes only, and no key twice: every client counts up behind a UUID of its own.
-# Six primaries without replicas or persistence, for the most writes per second.
+# Writes only, and no key twice: each of 2,000 clients counts up behind a UUID of
+# its own, and writes the key twice over as the value. Six primaries without
+# replicas or persistence, for the most writes per second.
 
 terraform {
   required_version = ">= 1.5"
@@ -37,11 +38,10 @@ resource "redis_loadtest" "this" {
   report_dir = "${path.module}/reports"
 
   workload = {
-    duration   = "30s"
-    clients    = 200
-    operations = { set = 1 }
-    keys       = { client_uuid = true, pattern = "unique" }
-    data_size  = 40
+    duration = "30s"
+    clients  = 2000
+    commands = [{ command = "SET __key__ __key____key__" }]
+    keys     = { client_uuid = true, pattern = "unique" }
   }
 }
 

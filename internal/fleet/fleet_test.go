@@ -7,10 +7,13 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -18,6 +21,7 @@ import (
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 	"github.com/redisfleet/terraform-provider-redis/internal/embedded"
 	"github.com/redisfleet/terraform-provider-redis/internal/fleet"
+	"github.com/redisfleet/terraform-provider-redis/internal/reach"
 )
 
 // script stands in for redis-bootstrap: what is tested here is how a program is
@@ -240,5 +244,50 @@ func TestEachNamesEveryHostThatFailed(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "one: ") || !strings.Contains(err.Error(), "three: ") || results[1] == "" {
 		t.Fatalf("results %q, error %v", results, err)
+	}
+}
+
+func TestEachKeepsToTheLimit(t *testing.T) {
+	const limit = 7
+	f := &fleet.Fleet{Builds: builds(t, script), SSH: reach.SSHConfig{Parallelism: limit}}
+	session := f.Session()
+	t.Cleanup(func() {
+		if err := session.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	machines := make([]fleet.Machine, 100)
+	for i := range machines {
+		machines[i] = fleet.Machine{Name: fmt.Sprint("host-", i), Local: true, BaseDir: t.TempDir()}
+	}
+	// The first ones wait for each other: all that may work at once do.
+	var atWork, most atomic.Int32
+	full := make(chan struct{})
+	var once sync.Once
+	names, err := fleet.Each(t.Context(), session, machines, func(ctx context.Context, h *fleet.Host) (string, error) {
+		now := atWork.Add(1)
+		defer atWork.Add(-1)
+		for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+		}
+		if now == limit {
+			once.Do(func() { close(full) })
+		}
+		select {
+		case <-full:
+			return h.Name, nil
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most.Load() != limit {
+		t.Errorf("%d hosts were worked on at once, the limit is %d", most.Load(), limit)
+	}
+	for i, name := range names {
+		if name != machines[i].Name {
+			t.Errorf("result %d is that of %q", i, name)
+		}
 	}
 }

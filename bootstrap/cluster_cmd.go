@@ -136,7 +136,7 @@ func inspectCommand(use, short string, show func(io.Writer, spec.ClusterStatus) 
 // desiredOf is the topology that a request wants, and a fleet of all its nodes.
 func desiredOf(req spec.ClusterApply) (cluster.Desired, *cluster.Fleet, error) {
 	desired := cluster.Desired{
-		Nodes: req.Nodes, Former: req.Former, ReplicasPerShard: req.ReplicasPerShard,
+		Nodes: req.Nodes, Former: req.Former, ReplicasPerShard: req.ReplicasPerShard, SpareReplicas: req.SpareReplicas,
 		Create: req.Create, AcceptDataLoss: req.AcceptDataLoss, Restart: req.Restart, Absent: req.Absent,
 	}
 	auth, err := credentials(req.Auth)

@@ -28,7 +28,7 @@ func largeFleet(formed bool) (*model, Desired) {
 	for i, n := range m.nodes {
 		for _, other := range m.nodes {
 			if other != n {
-				n.knows[other.id] = true
+				n.knows.add(other)
 			}
 		}
 		if i < shards {

@@ -149,11 +149,11 @@ func (s *shard) costWith(m, skip *Member) int {
 
 // placeReplicas gives each shard its number of replicas out of pool, away from
 // the hosts and zones of its other members, then swaps replicas between shards
-// for as long as that spreads the shards better.
+// for as long as that spreads the shards better. It returns who is left over.
 //
 // A single swap removes every avoidable conflict of a primary and one replica:
 // where no swap helps, more than half of the nodes are on one host.
-func placeReplicas(shards []*shard, pool []*Member, replicas int) {
+func placeReplicas(shards []*shard, pool []*Member, replicas int) (rest []*Member) {
 	for len(pool) > 0 {
 		var best *shard
 		at, bestCost := 0, 0
@@ -173,12 +173,13 @@ func placeReplicas(shards []*shard, pool []*Member, replicas int) {
 			}
 		}
 		if best == nil {
-			return
+			break
 		}
 		best.replicas = append(best.replicas, pool[at])
 		pool = slices.Delete(pool, at, at+1)
 	}
 	spread(shards)
+	return pool
 }
 
 // spread swaps replicas of different shards while a swap lowers the cost.

@@ -13,31 +13,35 @@ import (
 // model is a cluster whose gossip is perfect: what one node knows of another is
 // what that one is. It does what Redis does with each step, and refuses what Redis refuses.
 type model struct {
-	nodes  []*modelNode
-	nextID int
+	nodes []*modelNode
+	ids   map[string]*modelNode
 	// restarted are the nodes that were restarted, in order.
 	restarted []string
 }
 
 type modelNode struct {
 	node    spec.Node
+	number  int
 	id      string
 	alive   bool
 	primary string
 	slots   Slots
-	// keys by slot.
-	keys  map[int]int
+	// keys are shared with its primary; odd is how many it has that belong nowhere.
+	keys  *keySet
+	odd   int
 	epoch int64
-	knows map[string]bool
+	knows nodeSet
 	// migrating and importing are open slots, with the other node's id.
 	migrating, importing map[int]string
 }
 
 func (m *model) add(n spec.Node) *modelNode {
-	m.nextID++
-	mn := &modelNode{node: n, id: fmt.Sprintf("%040d", m.nextID), alive: true, keys: map[int]int{}, knows: map[string]bool{},
+	mn := &modelNode{node: n, number: len(m.nodes), id: fmt.Sprintf("%040d", len(m.nodes)+1), alive: true, keys: new(keySet),
 		migrating: map[int]string{}, importing: map[int]string{}}
-	m.nodes = append(m.nodes, mn)
+	if m.ids == nil {
+		m.ids = map[string]*modelNode{}
+	}
+	m.nodes, m.ids[mn.id] = append(m.nodes, mn), mn
 	return mn
 }
 
@@ -50,22 +54,11 @@ func (m *model) byName(name string) *modelNode {
 	return nil
 }
 
-func (m *model) byID(id string) *modelNode {
-	for _, n := range m.nodes {
-		if n.id == id {
-			return n
-		}
-	}
-	return nil
-}
+func (m *model) byID(id string) *modelNode { return m.ids[id] }
 
 // observe returns what the named nodes would say.
 func (m *model) observe(nodes []spec.Node) Observed {
 	var o Observed
-	ids := make(map[string]*modelNode, len(m.nodes))
-	for _, n := range m.nodes {
-		ids[n.id] = n
-	}
 	for _, n := range nodes {
 		mn := m.byName(n.Name)
 		if mn == nil {
@@ -74,12 +67,11 @@ func (m *model) observe(nodes []spec.Node) Observed {
 		}
 		member := Member{Node: n, ID: mn.id, PrimaryID: mn.primary, Slots: mn.slots, ConfigEpoch: mn.epoch, StateOK: true, LinkUp: mn.primary != "",
 			Migrating: maps.Clone(mn.migrating), Importing: maps.Clone(mn.importing)}
-		for _, count := range mn.keys {
-			member.Keys += int64(count)
-		}
-		for _, id := range slices.Sorted(maps.Keys(mn.knows)) {
-			p := ids[id]
-			peer := Peer{ID: id, Addr: p.node.Addr(), PrimaryID: p.primary, Slots: p.slots, ConfigEpoch: p.epoch, LinkUp: p.alive}
+		member.Keys = int64(mn.keyCount())
+		member.Peers = make([]Peer, 0, mn.knows.size())
+		for number := range mn.knows.all { // in the order of their ids
+			p := m.nodes[number]
+			peer := Peer{ID: p.id, Addr: p.node.Addr(), PrimaryID: p.primary, Slots: p.slots, ConfigEpoch: p.epoch, LinkUp: p.alive}
 			if !p.alive {
 				peer.Flags = []string{"fail"}
 			}
@@ -102,19 +94,21 @@ func (m *model) do(s Step) error {
 		if n.primary == s.TargetID {
 			return fmt.Errorf("%s: can't forget my primary", s)
 		}
-		delete(n.knows, s.TargetID)
+		if target := m.byID(s.TargetID); target != nil {
+			n.knows.remove(target)
+		}
 	case Reset:
-		if len(n.slots) > 0 || (n.primary == "" && len(n.keys) > 0) {
+		if len(n.slots) > 0 || (n.primary == "" && n.keyCount() > 0) {
 			return fmt.Errorf("%s: it has slots or keys", s)
 		}
-		n.primary, n.keys, n.knows = "", map[int]int{}, map[string]bool{}
+		n.primary, n.keys, n.knows = "", new(keySet), nil
 	case Claim:
 		for _, other := range m.nodes {
 			if other.alive && len(other.slots.Intersect(s.Slots)) > 0 {
 				return fmt.Errorf("%s: %s owns some of them", s, other.node.Name)
 			}
 		}
-		if s.Epoch != 0 && (len(n.knows) > 0 || n.epoch != 0) {
+		if s.Epoch != 0 && (n.knows.size() > 0 || n.epoch != 0) {
 			return fmt.Errorf("%s: it cannot be given an epoch any more", s)
 		}
 		n.epoch = max(n.epoch, s.Epoch)
@@ -124,10 +118,10 @@ func (m *model) do(s Step) error {
 			m.join(n, m.byName(peer))
 		}
 	case Replicate:
-		if len(n.slots) > 0 || (n.primary == "" && len(n.keys) > 0) {
+		if len(n.slots) > 0 || (n.primary == "" && n.keyCount() > 0) {
 			return fmt.Errorf("%s: it has slots or keys", s)
 		}
-		if target == nil || !n.knows[target.id] || target.primary != "" {
+		if target == nil || !n.knows.has(target) || target.primary != "" {
 			return fmt.Errorf("%s: it cannot", s)
 		}
 		n.primary, n.keys = target.id, target.keys
@@ -171,13 +165,11 @@ func (m *model) do(s Step) error {
 }
 
 func (m *model) moveKeys(from, to *modelNode, slots Slots) {
-	for slot, count := range from.keys { // replicas share their primary's map
-		if slots.Contains(slot) {
-			to.keys[slot] += count
-			delete(from.keys, slot)
-		}
-	}
+	moved := from.keys.and(keysInSlots(slots))
+	*to.keys, *from.keys = to.keys.or(moved), from.keys.minus(moved) // replicas share their primary's
 }
+
+func (n *modelNode) keyCount() int { return n.keys.count() + n.odd }
 
 // cutOff does a part of a migration: the first slots are moved, the next one is
 // open on both sides or one, with its keys here or there.
@@ -221,16 +213,24 @@ func (m *model) hasReplica(n *modelNode) bool {
 
 // join merges the knowledge of both, as gossip does in the end.
 func (m *model) join(a, b *modelNode) {
-	all := map[string]bool{a.id: true, b.id: true}
-	maps.Copy(all, a.knows)
-	maps.Copy(all, b.knows)
-	for id := range all {
-		n := m.byID(id)
-		for other := range all {
-			if other != id && (m.byID(other).alive || n.alive) {
-				n.knows[other] = true
-			}
+	var all, alive nodeSet
+	all.add(a)
+	all.add(b)
+	all.addAll(a.knows)
+	all.addAll(b.knows)
+	for number := range all.all {
+		if m.nodes[number].alive {
+			alive.add(m.nodes[number])
 		}
+	}
+	for number := range all.all {
+		n := m.nodes[number]
+		if n.alive {
+			n.knows.addAll(all)
+		} else {
+			n.knows.addAll(alive)
+		}
+		n.knows.remove(n)
 	}
 }
 
@@ -241,11 +241,12 @@ func (m *model) promote(heir, old *modelNode) {
 	if old.alive {
 		old.primary = heir.id
 	} else {
-		heir.keys = maps.Clone(heir.keys)
+		own := *heir.keys
+		heir.keys = &own
 	}
 	for _, n := range m.nodes {
 		if n.primary == old.id && n != heir {
-			n.primary, n.keys = heir.id, heir.keys // a replica shares its primary's map
+			n.primary, n.keys = heir.id, heir.keys // a replica shares its primary's
 		}
 	}
 }
@@ -270,17 +271,10 @@ func (m *model) kill(name string) {
 	}
 }
 
-// keyEvery is the distance between slots with a key in a used cluster; it divides no share.
-const keyEvery = 61
-
 // fill puts a key into many slots.
 func (m *model) fill() {
 	for _, n := range m.nodes {
-		for slot := 0; slot < spec.Slots; slot += keyEvery {
-			if n.slots.Contains(slot) {
-				n.keys[slot] = 1
-			}
-		}
+		*n.keys = n.keys.or(keysInSlots(n.slots))
 	}
 }
 
@@ -288,13 +282,23 @@ func (m *model) fill() {
 func (m *model) keyCount() int {
 	count := 0
 	for _, n := range m.nodes {
-		for slot := range n.keys {
-			if n.alive && n.slots.Contains(slot) {
-				count++
-			}
+		if n.alive && len(n.slots) > 0 {
+			count += n.keys.and(keysInSlots(n.slots)).count()
 		}
 	}
 	return count
+}
+
+// copies is the number of keys that some living node has: a primary, whether it
+// owns their slot or another is about to hand it over, or a replica of one that is gone.
+func (m *model) copies() int {
+	var all keySet
+	for _, n := range m.nodes {
+		if n.alive && (n.primary == "" || !m.byID(n.primary).alive) {
+			all = all.or(*n.keys)
+		}
+	}
+	return all.count()
 }
 
 // drawNodes draws count nodes over some hosts and zones, numbered from first.

@@ -10,11 +10,14 @@ import (
 
 // Desired is the wanted topology.
 type Desired struct {
-	// Nodes are the wanted members; their number is a multiple of 1+ReplicasPerShard.
+	// Nodes are the wanted members; without the spare replicas their number is a
+	// multiple of 1+ReplicasPerShard.
 	Nodes []spec.Node
 	// Former are nodes that shall leave.
 	Former           []spec.Node
 	ReplicasPerShard int
+	// SpareReplicas is how many shards, fewer than all, have one replica more.
+	SpareReplicas int
 	// Restart names the nodes whose process has to be restarted.
 	Restart []string
 	// Absent names wanted nodes that do not run yet and will start without data.
@@ -27,7 +30,7 @@ type Desired struct {
 }
 
 // Shards is the number of shards that d has.
-func (d Desired) Shards() int { return len(d.Nodes) / (1 + d.ReplicasPerShard) }
+func (d Desired) Shards() int { return (len(d.Nodes) - d.SpareReplicas) / (1 + d.ReplicasPerShard) }
 
 // Validate refuses a topology that no cluster can have.
 func (d Desired) Validate() error {
@@ -42,10 +45,15 @@ func (d Desired) Validate() error {
 	switch {
 	case d.ReplicasPerShard < 0:
 		return fmt.Errorf("%d replicas per shard: the number cannot be negative", d.ReplicasPerShard)
-	case len(d.Nodes)%perShard != 0:
-		return fmt.Errorf("%d nodes cannot be shared out evenly: each shard has %d (a primary and %d replicas)", len(d.Nodes), perShard, d.ReplicasPerShard)
+	case d.SpareReplicas < 0:
+		return fmt.Errorf("%d spare replicas: the number cannot be negative", d.SpareReplicas)
+	case (len(d.Nodes)-d.SpareReplicas)%perShard != 0:
+		return fmt.Errorf("%d nodes, of which %d are spare replicas, cannot be shared out evenly: each shard has %d (a primary and %d replicas)",
+			len(d.Nodes), d.SpareReplicas, perShard, d.ReplicasPerShard)
 	case d.Shards() < 3:
 		return fmt.Errorf("%d nodes with %d replicas per shard make %d shards: a cluster needs at least 3, or %d nodes", len(d.Nodes), d.ReplicasPerShard, d.Shards(), 3*perShard)
+	case d.SpareReplicas >= d.Shards():
+		return fmt.Errorf("%d spare replicas of %d shards: give each shard one more instead", d.SpareReplicas, d.Shards())
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 func converge(t *rapid.T, m *model, d Desired, crashes bool) (moved int) {
 	t.Helper()
 	all := slices.Concat(d.Nodes, d.Former)
-	owned, keys := m.owned(t), m.keyCount()
+	owned, keys := m.owned(t), m.copies()
 	const rounds, crashed = 12, 6
 	for round := range rounds {
 		steps, err := Plan(m.observe(all), d)
@@ -49,7 +49,7 @@ func converge(t *rapid.T, m *model, d Desired, crashes bool) (moved int) {
 				t.Fatalf("after %q nobody owns %s", s, lost)
 			}
 			owned = now
-			if got := m.keyCount(); got < keys {
+			if got := m.copies(); got < keys {
 				t.Fatalf("after %q %d of %d keys are left", s, got, keys)
 			}
 		}
@@ -92,28 +92,34 @@ func checkReached(t *rapid.T, m *model, d Desired) {
 		} else {
 			shards[n.primary]++
 		}
-		if len(n.knows) != len(d.Nodes)-1 {
-			t.Fatalf("%s knows %d others, want %d", wanted.Name, len(n.knows), len(d.Nodes)-1)
+		if n.knows.size() != len(d.Nodes)-1 {
+			t.Fatalf("%s knows %d others, want %d", wanted.Name, n.knows.size(), len(d.Nodes)-1)
 		}
 	}
 	if len(shards) != d.Shards() {
 		t.Fatalf("%d shards, want %d", len(shards), d.Shards())
 	}
+	spare := 0
 	for id, replicas := range shards {
-		if replicas != d.ReplicasPerShard {
+		more := replicas - d.ReplicasPerShard
+		if more < 0 || more > min(1, d.SpareReplicas) {
 			t.Fatalf("%s has %d replicas, want %d", m.byID(id).node.Name, replicas, d.ReplicasPerShard)
 		}
+		spare += more
+	}
+	if spare != d.SpareReplicas {
+		t.Fatalf("%d spare replicas, want %d", spare, d.SpareReplicas)
 	}
 	for _, former := range d.Former {
 		n := m.byName(former.Name)
 		if n == nil {
 			continue
 		}
-		if len(n.slots) > 0 || n.primary == "" && len(n.keys) > 0 {
-			t.Fatalf("%s has left and still owns %s and %d keys", former.Name, n.slots, len(n.keys))
+		if len(n.slots) > 0 || n.primary == "" && n.keyCount() > 0 {
+			t.Fatalf("%s has left and still owns %s and %d keys", former.Name, n.slots, n.keyCount())
 		}
 		for _, wanted := range d.Nodes {
-			if m.byName(wanted.Name).knows[n.id] {
+			if m.byName(wanted.Name).knows.has(n) {
 				t.Fatalf("%s has left and %s still knows it", former.Name, wanted.Name)
 			}
 		}
@@ -123,7 +129,8 @@ func checkReached(t *rapid.T, m *model, d Desired) {
 func drawCluster(t *rapid.T) (*model, Desired) {
 	replicas := rapid.IntRange(0, 2).Draw(t, "replicas")
 	shards := rapid.IntRange(3, 6).Draw(t, "shards")
-	d := Desired{Nodes: drawNodes(t, 0, shards*(1+replicas)), ReplicasPerShard: replicas}
+	spare := max(0, rapid.IntRange(-4, 2).Draw(t, "spare"))
+	d := Desired{Nodes: drawNodes(t, 0, shards*(1+replicas)+spare), ReplicasPerShard: replicas, SpareReplicas: spare}
 	m := &model{}
 	for _, n := range d.Nodes {
 		m.add(n)
@@ -173,13 +180,13 @@ func TestPlanChangesALiveCluster(t *testing.T) {
 		m.fill()
 		keys := m.keyCount()
 		// Some leave, some come, the number of replicas changes.
-		next := Desired{ReplicasPerShard: rapid.IntRange(0, 2).Draw(t, "new replicas")}
-		shards := rapid.IntRange(3, 7).Draw(t, "new shards")
-		stay := rapid.IntRange(0, min(len(d.Nodes), shards*(1+next.ReplicasPerShard))).Draw(t, "stay")
+		next := Desired{ReplicasPerShard: rapid.IntRange(0, 2).Draw(t, "new replicas"), SpareReplicas: max(0, rapid.IntRange(-4, 2).Draw(t, "new spare"))}
+		size := rapid.IntRange(3, 7).Draw(t, "new shards")*(1+next.ReplicasPerShard) + next.SpareReplicas
+		stay := rapid.IntRange(0, min(len(d.Nodes), size)).Draw(t, "stay")
 		order := rapid.Permutation(d.Nodes).Draw(t, "order")
 		next.Nodes, next.Former = slices.Clone(order[:stay]), order[stay:]
-		for _, n := range drawNodes(t, 100, max(1, shards*(1+next.ReplicasPerShard)-stay)) {
-			if len(next.Nodes) < shards*(1+next.ReplicasPerShard) {
+		for _, n := range drawNodes(t, 100, max(1, size-stay)) {
+			if len(next.Nodes) < size {
 				next.Nodes = append(next.Nodes, n)
 				m.add(n)
 			}
@@ -290,7 +297,7 @@ func TestPlanAWholeShardLost(t *testing.T) {
 			}
 		}
 		primary := rapid.SampledFrom(primaries).Draw(t, "shard")
-		lost, lostKeys := primary.slots, len(primary.keys)
+		lost, lostKeys := primary.slots, primary.keyCount()
 		keys := m.keyCount()
 		for _, n := range slices.Clone(m.nodes) {
 			if n == primary || n.primary == primary.id {
@@ -396,6 +403,65 @@ func TestAFailoverIsNoDrift(t *testing.T) {
 		steps, err := Plan(m.observe(d.Nodes), d)
 		if err != nil || len(steps) > 0 {
 			t.Fatalf("after failovers the plan is %v (%v), want none", steps, err)
+		}
+	})
+}
+
+// TestReliefLeavesNobodyBehind loses primaries and replicas of any number of
+// shards, one of each, before anybody has taken over. When they start again,
+// empty, no replica may follow one of them.
+func TestReliefLeavesNobodyBehind(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m, d := drawCluster(t)
+		if d.ReplicasPerShard == 0 {
+			t.Skip("a lost node without a replica is data loss")
+		}
+		converge(t, m, d, false)
+		m.fill()
+		keys := m.keyCount()
+		hit := map[string]bool{}
+		lost := slices.Clone(m.nodes)
+		for _, n := range rapid.Permutation(lost).Draw(t, "victims")[:rapid.IntRange(1, len(lost)).Draw(t, "lost")] {
+			if shard := cmp.Or(n.primary, n.id); !hit[shard] {
+				hit[shard], n.alive = true, false
+				d.Absent = append(d.Absent, n.node.Name)
+			}
+		}
+		steps, err := planRelief(m.observe(d.Nodes), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range steps {
+			if err := m.do(s); err != nil {
+				t.Fatalf("%v\nplan: %v", err, steps)
+			}
+		}
+		for _, n := range m.nodes {
+			if n.alive && n.primary != "" && !m.byID(n.primary).alive {
+				t.Fatalf("%s still follows %s, which is gone; done was %v", n.node.Name, m.byID(n.primary).node.Name, steps)
+			}
+		}
+		foreseen, err := Foresee(m.observe(d.Nodes), d)
+		if err != nil {
+			t.Fatalf("foresee: %v", err)
+		}
+		for _, n := range lost {
+			if !n.alive {
+				m.add(n.node)
+			}
+		}
+		d.Absent = nil
+		actual, err := Plan(m.observe(d.Nodes), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := Words(foreseen), Words(actual); !slices.Equal(got, want) {
+			t.Fatalf("foreseen was %q, planned is %q", got, want)
+		}
+		converge(t, m, d, true)
+		checkReached(t, m, d)
+		if m.keyCount() != keys {
+			t.Fatalf("%d of %d keys are left", m.keyCount(), keys)
 		}
 	})
 }

@@ -30,13 +30,13 @@ func TestPlanRefuses(t *testing.T) {
 			[]string{"b (10.0.0.b:6379)", "connection refused", "1 of 3"},
 		},
 		"keys on a node that owns nothing": {
-			func(m *model, _ *Desired) { m.byName("c").keys[7] = 12 },
+			func(m *model, _ *Desired) { m.byName("c").odd = 12 },
 			[]string{"10.0.0.c:6379", "12 keys", "no slots", "FLUSHALL"},
 		},
 		"a data-bearing cluster of its own": {
 			func(m *model, _ *Desired) {
 				b := m.byName("b")
-				b.slots, b.keys[1] = AllSlots(), 5
+				b.slots, b.odd = AllSlots(), 5
 			},
 			[]string{"10.0.0.b:6379", "5 keys", "16384 slots"},
 		},

@@ -32,7 +32,12 @@ func (p *planner) layOut() error {
 			attached[r] = s
 		}
 	}
-	placeReplicas(kept, free, p.d.ReplicasPerShard)
+	// Shards of different sizes have layouts that only a failover shows to be
+	// worse than others, which is no reason to change anything.
+	if settled := len(p.steps) == 0 && len(free) == 0; !settled || p.d.SpareReplicas == 0 {
+		free = placeReplicas(kept, free, p.d.ReplicasPerShard)
+		placeReplicas(kept, free, p.d.ReplicasPerShard+1) // the spare ones
+	}
 	for _, s := range kept {
 		for _, r := range s.replicas {
 			if attached[r] != s || r.PrimaryID != s.primary.ID && s.holder == s.primary {
@@ -147,11 +152,16 @@ func (p *planner) stake(s *shard) int {
 func (p *planner) freeNodes(kept []*shard) []*Member {
 	taken := map[*Member]bool{}
 	var surplus []*Member
+	spare := p.d.SpareReplicas
 	for _, s := range kept {
 		taken[s.holder] = true
 		room := p.d.ReplicasPerShard
 		if !p.isWanted(s.holder) {
 			room++ // one of them becomes the primary
+		}
+		if len(s.replicas) > room && spare > 0 {
+			room++
+			spare--
 		}
 		for len(s.replicas) > room {
 			worst := worstReplica(s)

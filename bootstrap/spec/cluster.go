@@ -10,8 +10,10 @@ type ClusterApply struct {
 	// Former are nodes that were members and shall leave; they may be unreachable or gone.
 	Former           []Node `json:"former,omitempty"`
 	ReplicasPerShard int    `json:"replicas_per_shard"`
-	Auth             Auth   `json:"auth"`
-	TLS              *TLS   `json:"tls,omitempty"`
+	// SpareReplicas is how many shards, fewer than all, have one replica more.
+	SpareReplicas int  `json:"spare_replicas,omitempty"`
+	Auth          Auth `json:"auth"`
+	TLS           *TLS `json:"tls,omitempty"`
 	// Restart names nodes whose process has to be restarted for its new
 	// configuration: one at a time, replicas first, primaries after a failover.
 	// Their service brings them back when they shut down.

@@ -25,6 +25,7 @@ const minShards = 3
 type input struct {
 	nodes    map[string]nodeModel
 	replicas types.Int64
+	spare    types.Int64
 	config   map[string]string
 	server   serverModel
 	// password says whether there is one, or may be one.
@@ -144,7 +145,7 @@ func checkPorts(in input) []problem {
 }
 
 func checkCount(in input) []problem {
-	if len(in.nodes) == 0 || in.replicas.IsUnknown() {
+	if len(in.nodes) == 0 || in.replicas.IsUnknown() || in.spare.IsUnknown() {
 		return nil
 	}
 	replicas := 1
@@ -158,16 +159,25 @@ func checkCount(in input) []problem {
 		}
 		total += n.processes()
 	}
+	spare := int(in.spare.ValueInt64())
+	total -= spare
+	besides := ""
+	if spare > 0 {
+		besides = fmt.Sprintf(" besides %d spare replicas", spare)
+	}
 	at, size := path.Root("nodes"), 1+replicas
 	switch {
 	case total < minShards*size:
 		return []problem{{at, "Too Few Nodes", fmt.Sprintf(
-			"nodes makes %d processes. A cluster needs at least %d shards, and with replicas_per_shard = %d each takes %d processes: %d in all. Add %d, or lower replicas_per_shard.",
-			total, minShards, replicas, size, minShards*size, minShards*size-total)}}
+			"nodes makes %d processes%s. A cluster needs at least %d shards, and with replicas_per_shard = %d each takes %d processes: %d in all. Add %d, or lower replicas_per_shard.",
+			total, besides, minShards, replicas, size, minShards*size, minShards*size-total)}}
 	case total%size != 0:
 		return []problem{{at, "Uneven Number of Nodes", fmt.Sprintf(
-			"nodes makes %d processes, which is no multiple of %d: with replicas_per_shard = %d each shard takes %d. Add %d, remove %d, or change replicas_per_shard.",
-			total, size, replicas, size, size-total%size, total%size)}}
+			"nodes makes %d processes%s, which is no multiple of %d: with replicas_per_shard = %d each shard takes %d. Add %d, remove %d, or change replicas_per_shard.",
+			total, besides, size, replicas, size, size-total%size, total%size)}}
+	case spare >= total/size:
+		return []problem{{path.Root("spare_replicas"), "Too Many Spare Replicas", fmt.Sprintf(
+			"spare_replicas = %d with %d shards: it is for fewer replicas than there are shards. Raise replicas_per_shard instead.", spare, total/size)}}
 	}
 	return nil
 }

@@ -167,15 +167,19 @@ func imported(ctx context.Context, found foundCluster) (map[string]attr.Value, d
 		nodes[name] = node
 	}
 	nodeMap, diags := types.MapValueFrom(ctx, types.ObjectType{AttrTypes: nodeTypes()}, nodes)
-	replicas := 0
+	replicas, spare := 0, types.Int64Null()
 	if shards := len(found.status.Shards); shards > 0 {
 		replicas = len(found.status.Nodes)/shards - 1
+		if more := len(found.status.Nodes) % shards; more > 0 {
+			spare = types.Int64Value(int64(more))
+		}
 	}
 	values := map[string]attr.Value{
 		"name":                  types.StringValue(found.Cluster),
 		"base_dir":              types.StringValue(found.BaseDir),
 		"nodes":                 nodeMap,
 		"replicas_per_shard":    types.Int64Value(int64(max(0, replicas))),
+		"spare_replicas":        spare,
 		"formed":                types.BoolValue(true),
 		"allow_unauthenticated": types.BoolValue(false),
 		"tune_os":               types.BoolValue(true),

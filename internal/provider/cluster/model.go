@@ -25,6 +25,7 @@ type model struct {
 	BaseDir              types.String   `tfsdk:"base_dir"`
 	Nodes                types.Map      `tfsdk:"nodes"`
 	ReplicasPerShard     types.Int64    `tfsdk:"replicas_per_shard"`
+	SpareReplicas        types.Int64    `tfsdk:"spare_replicas"`
 	Server               types.Object   `tfsdk:"server"`
 	Config               types.Map      `tfsdk:"config"`
 	PasswordWO           types.String   `tfsdk:"password_wo"`
@@ -131,6 +132,7 @@ func nodeStatusTypes() map[string]attr.Type {
 type desired struct {
 	connection.Connection
 	ReplicasPerShard     int
+	SpareReplicas        int
 	Server               spec.Server
 	Config               map[string]string
 	AllowUnauthenticated bool
@@ -140,7 +142,7 @@ type desired struct {
 
 // known says whether all that a cluster is made of is known by now.
 func (m model) known() bool {
-	return known.Wholly(m.Name, m.BaseDir, m.Nodes, m.ReplicasPerShard, m.Server, m.Config, m.AllowUnauthenticated, m.TuneOS, m.AcceptDataLoss)
+	return known.Wholly(m.Name, m.BaseDir, m.Nodes, m.ReplicasPerShard, m.SpareReplicas, m.Server, m.Config, m.AllowUnauthenticated, m.TuneOS, m.AcceptDataLoss)
 }
 
 // desired gives m in the words of the spec; m is known.
@@ -150,6 +152,7 @@ func (m model) desired(ctx context.Context) (desired, diag.Diagnostics) {
 			BaseDir: cmp.Or(m.BaseDir.ValueString(), defaultBaseDir), Cluster: m.Name.ValueString(),
 		}},
 		ReplicasPerShard:     int(m.ReplicasPerShard.ValueInt64()),
+		SpareReplicas:        int(m.SpareReplicas.ValueInt64()),
 		AllowUnauthenticated: m.AllowUnauthenticated.ValueBool(),
 		TuneOS:               m.TuneOS.ValueBool(),
 		AcceptDataLoss:       m.AcceptDataLoss.ValueBool(),

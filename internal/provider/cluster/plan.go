@@ -39,7 +39,7 @@ func (r *Resource) ValidateConfig(ctx context.Context, req resource.ValidateConf
 func (m model) input(ctx context.Context, pw types.String) (input, diag.Diagnostics) {
 	nodes, diags := nodesOf(ctx, m.Nodes)
 	in := input{
-		nodes: nodes, replicas: m.ReplicasPerShard, allowUnauthenticated: m.AllowUnauthenticated,
+		nodes: nodes, replicas: m.ReplicasPerShard, spare: m.SpareReplicas, allowUnauthenticated: m.AllowUnauthenticated,
 		password: !pw.IsNull(), config: make(map[string]string),
 	}
 	if !unsettled(m.Server) {
@@ -134,7 +134,7 @@ func ailing(status types.String) bool {
 // sameHosts says whether an apply of m has nothing to do on any host.
 func (m model) sameHosts(state model) bool {
 	pairs := [][2]attr.Value{
-		{m.Name, state.Name}, {m.BaseDir, state.BaseDir}, {m.Nodes, state.Nodes}, {m.ReplicasPerShard, state.ReplicasPerShard},
+		{m.Name, state.Name}, {m.BaseDir, state.BaseDir}, {m.Nodes, state.Nodes}, {m.ReplicasPerShard, state.ReplicasPerShard}, {m.SpareReplicas, state.SpareReplicas},
 		{m.Server, state.Server}, {m.Config, state.Config}, {m.PasswordWOVersion, state.PasswordWOVersion},
 		{m.AllowUnauthenticated, state.AllowUnauthenticated}, {m.TuneOS, state.TuneOS}, {m.TakeOver, state.TakeOver},
 	}

@@ -86,6 +86,11 @@ func inputs(ctx context.Context) map[string]schema.Attribute {
 			MarkdownDescription: "How many replicas each primary has. Defaults to 1. The number of shards is the number of processes ÷ (1 + `replicas_per_shard`), at least 3.",
 			Validators:          []validator.Int64{int64validator.Between(0, 16)},
 		},
+		"spare_replicas": schema.Int64Attribute{
+			Optional:            true,
+			MarkdownDescription: "How many shards, fewer than all, have one replica more than `replicas_per_shard`. A fourth node becomes a replica of three primaries without replicas by `replicas_per_shard = 0` and `spare_replicas = 1`. Without it: 0.",
+			Validators:          []validator.Int64{int64validator.AtLeast(0)},
+		},
 		"server": schema.SingleNestedAttribute{
 			Optional:            true,
 			MarkdownDescription: "Which server to run, and how it gets onto the hosts. Without it: `redis` from the distribution's packages.",

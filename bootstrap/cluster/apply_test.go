@@ -128,7 +128,7 @@ func TestCreateGoesOnAfterCancel(t *testing.T) {
 	}
 }
 
-func fill(t *testing.T, client *redis.ClusterClient, n int) {
+func fill(t testing.TB, client *redis.ClusterClient, n int) {
 	t.Helper()
 	pipe := client.Pipeline()
 	for i := range n {
@@ -139,7 +139,7 @@ func fill(t *testing.T, client *redis.ClusterClient, n int) {
 	}
 }
 
-func checkFilled(t *testing.T, client *redis.ClusterClient, n int) {
+func checkFilled(t testing.TB, client *redis.ClusterClient, n int) {
 	t.Helper()
 	pipe := client.Pipeline()
 	for i := range n {

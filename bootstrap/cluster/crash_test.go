@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -34,6 +36,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv(doomedApply) != "" {
 		os.Exit(runDoomed())
 	}
+	flag.Parse()
+	// Each property of the planner is tried with so many cases: PLAN_CASES, or as
+	// many as the library finds right.
+	if cases := os.Getenv("PLAN_CASES"); cases != "" {
+		if err := flag.Set("rapid.checks", cases); err != nil {
+			fmt.Fprintln(os.Stderr, "PLAN_CASES:", err)
+			os.Exit(1)
+		}
+	}
 	os.Exit(m.Run())
 }
 
@@ -41,15 +52,28 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// doom is a request to apply Desired, and to die while doing so.
+// doom is a request to apply Desired, or with absent nodes to relieve them, and
+// to come to grief while doing so.
 type doom struct {
 	Desired cluster.Desired
-	// At counts commands that change something, from 1: at this one the program
-	// kills itself; 0 lets it live.
+	// At counts commands that change something, from 1: at this one it happens;
+	// 0 lets the program live.
 	At int
+	// Cut is what happens: the program loses the connections to the node that the
+	// command is for, or to all. Without it the program is killed.
+	Cut cut
 	// Sent is how much of a pipeline still goes out, from 0 (nothing) to 1 (all).
 	Sent float64
 }
+
+// cut says which connections are lost.
+type cut int
+
+const (
+	cutNone cut = iota
+	cutNode
+	cutAll
+)
 
 func runDoomed() int {
 	var d doom
@@ -62,20 +86,60 @@ func runDoomed() int {
 		fmt.Println(err)
 		return 1
 	}
-	r := &reaper{doom: d}
-	fleet.AddHook(r)
-	if _, err := cluster.Apply(context.Background(), hclog.NewNullLogger(), fleet, d.Desired); err != nil {
+	f := &fate{doom: d}
+	fleet.AddHooks(func(node string) redis.Hook { return &reaper{fate: f, node: node} })
+	if len(d.Desired.Absent) > 0 {
+		_, err = cluster.Relieve(context.Background(), hclog.NewNullLogger(), fleet, d.Desired)
+	} else {
+		_, err = cluster.Apply(context.Background(), hclog.NewNullLogger(), fleet, d.Desired)
+	}
+	if err != nil {
 		fmt.Println(err)
+		if f.cut.Load() != nil {
+			return cutOff
+		}
 		return 1
 	}
-	fmt.Println(r.changes.Load())
+	fmt.Println(f.changes.Load())
 	return 0
 }
 
-// reaper counts the commands that change something and kills the program at one of them.
-type reaper struct {
+// cutOff is the exit code of an apply that failed when it lost its connections.
+const cutOff = 3
+
+// fate counts the commands that change something, to all nodes.
+type fate struct {
 	doom
 	changes atomic.Int64
+	// cut is the node that is cut off, or "" for all.
+	cut atomic.Pointer[string]
+}
+
+// strike does what is to happen at a command to node.
+func (f *fate) strike(node string) {
+	switch f.Cut {
+	case cutNode:
+		f.cut.Store(&node)
+	case cutAll:
+		f.cut.Store(new(string))
+	case cutNone:
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+}
+
+// lost is the error of commands to node if it is cut off.
+func (f *fate) lost(node string) error {
+	if c := f.cut.Load(); c != nil && (*c == "" || *c == node) {
+		return &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	}
+	return nil
+}
+
+// reaper has one node's commands meet their fate.
+type reaper struct {
+	*fate
+	node string
 }
 
 // DialHook implements redis.Hook.
@@ -88,7 +152,11 @@ func (r *reaper) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			if r.Sent >= 0.5 {
 				_ = next(ctx, cmd)
 			}
-			die()
+			r.strike(r.node)
+		}
+		if err := r.lost(r.node); err != nil {
+			cmd.SetErr(err)
+			return err
 		}
 		return next(ctx, cmd)
 	}
@@ -105,15 +173,16 @@ func (r *reaper) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 			if n > 0 {
 				_ = next(ctx, cmds[:n])
 			}
-			die()
+			r.strike(r.node)
+		}
+		if err := r.lost(r.node); err != nil {
+			for _, cmd := range cmds {
+				cmd.SetErr(err)
+			}
+			return err
 		}
 		return next(ctx, cmds)
 	}
-}
-
-func die() {
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
 }
 
 // changes says whether a command changes something.
@@ -147,7 +216,7 @@ func (d doom) run(t *testing.T, limit time.Duration) int {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
+		if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() && status.ExitStatus() != cutOff {
 			t.Fatalf("apply failed: %v\n%s%s", err, out, &stderr)
 		}
 		return 0
@@ -159,28 +228,38 @@ func (d doom) run(t *testing.T, limit time.Duration) int {
 	return n
 }
 
-// crashes draws ways to die: at a command, or at a moment.
+// crashes draws ways to come to grief: at a command, or at a moment.
 type crashes struct {
 	random *rand.Rand
 	// commands and took are what the change takes undisturbed.
 	commands int
 	took     time.Duration
+	// next is the command at which the next change is cut off first, so that
+	// after as many runs as there are commands each of them had its turn.
+	next int
 }
 
-// suffer begins the change a few times, and dies each time.
+// suffer begins the change a few times, and never comes to its end but by luck.
 func (c *crashes) suffer(t *testing.T, d cluster.Desired) {
 	t.Helper()
-	for range 1 + c.random.IntN(2) {
-		way := doom{Desired: d}
+	for life := range 1 + c.random.IntN(2) {
+		way := doom{Desired: d, Sent: float64(c.random.IntN(5)) / 4}
 		limit := time.Minute
-		if c.random.IntN(3) > 0 {
-			way.At, way.Sent = 1+c.random.IntN(max(1, c.commands)), float64(c.random.IntN(5))/4
-		} else {
+		switch {
+		case life == 0:
+			way.At = 1 + c.next%max(1, c.commands)
+			c.next++
+		case c.random.IntN(2) == 0:
+			way.At = 1 + c.random.IntN(max(1, c.commands))
+		default:
 			limit = time.Duration(c.random.Int64N(int64(c.took) + 1))
 		}
+		if way.At > 0 && c.random.IntN(3) == 0 {
+			way.Cut = cut(1 + c.random.IntN(2))
+		}
 		n := way.run(t, limit)
-		t.Logf("die at command %d of %d (%.2f of it sent) or after %s: %s", way.At, c.commands, way.Sent, limit,
-			map[bool]string{true: "died", false: "lived"}[n == 0])
+		t.Logf("%s at command %d of %d (%.2f of it sent) or killed after %s: %s", [...]string{"killed", "node lost", "all nodes lost"}[way.Cut],
+			way.At, c.commands, way.Sent, limit, map[bool]string{true: "it ended there", false: "it came to its end"}[n == 0])
 	}
 }
 
@@ -220,6 +299,7 @@ func TestCrashWhileCreating(t *testing.T) {
 			start := time.Now()
 			crash.commands = doom{Desired: d}.run(t, time.Minute)
 			crash.took = time.Since(start)
+			crash.next = crash.random.IntN(max(1, crash.commands))
 		} else {
 			crash.suffer(t, d)
 		}
@@ -233,7 +313,7 @@ func TestCrashWhileCreating(t *testing.T) {
 func TestCrashWhileChanging(t *testing.T) {
 	t.Parallel()
 	const keys = 8000
-	c := clustertest.Start(t, 8, clustertest.Restart())
+	c := clustertest.Start(t, 9, clustertest.Restart())
 	nodes := specNodes(t, c.Addrs())
 	six := cluster.Desired{Nodes: nodes[:6], ReplicasPerShard: 1}
 	mustApply(t, six, spec.Auth{})
@@ -245,12 +325,13 @@ func TestCrashWhileChanging(t *testing.T) {
 		before func()
 		d      cluster.Desired
 	}{
-		{name: "scale out", d: cluster.Desired{Nodes: nodes, ReplicasPerShard: 1}},
+		{name: "scale out", d: cluster.Desired{Nodes: nodes[:8], ReplicasPerShard: 1}},
 		{name: "scale in", d: cluster.Desired{Nodes: nodes[:6], Former: nodes[6:], ReplicasPerShard: 1}},
-		{name: "more replicas", d: cluster.Desired{Nodes: nodes[:8], ReplicasPerShard: 1}},
-		{name: "fewer shards", d: cluster.Desired{Nodes: nodes[:6], Former: nodes[6:], ReplicasPerShard: 1}},
+		{name: "more replicas", d: cluster.Desired{Nodes: nodes, ReplicasPerShard: 2}},
+		{name: "fewer replicas", d: cluster.Desired{Nodes: nodes[:6], Former: nodes[6:], ReplicasPerShard: 1}},
 		{name: "rolling restart", d: cluster.Desired{Nodes: nodes[:6], ReplicasPerShard: 1, Restart: []string{"n0", "n1", "n2", "n3", "n4", "n5"}}},
 		{name: "replacement", before: func() { recreate(t, c, random.IntN(6), 6) }, d: six},
+		{name: "replacement of two that nobody missed", before: func() { relieveWithCrashes(t, c, random, six) }, d: six},
 	}
 	known := map[string]*crashes{}
 	for run := range crashRuns(t) + 1 {
@@ -262,7 +343,7 @@ func TestCrashWhileChanging(t *testing.T) {
 				if run == 0 {
 					start := time.Now()
 					n := doom{Desired: change.d}.run(t, time.Minute)
-					known[change.name] = &crashes{random: random, commands: n, took: time.Since(start)}
+					known[change.name] = &crashes{random: random, commands: n, took: time.Since(start), next: random.IntN(max(1, n))}
 				} else {
 					known[change.name].suffer(t, change.d)
 				}
@@ -282,9 +363,27 @@ func TestCrashWhileChanging(t *testing.T) {
 	}
 }
 
+// relieveWithCrashes takes two nodes of different shards away before the others
+// notice, relieves them, which is cut off at first, and starts them without their data.
+func relieveWithCrashes(t *testing.T, c *clustertest.Cluster, random *rand.Rand, d cluster.Desired) {
+	t.Helper()
+	p := patient{Cluster: c, t: t, d: d}
+	p.timeout("600000")
+	primary := p.primaries()[random.IntN(3)]
+	lost := []int{primary, p.replicaNot(primary)}
+	relief := p.lose(lost)
+	for range random.IntN(3) {
+		doom{Desired: relief, At: 1, Sent: float64(random.IntN(2)), Cut: cut(random.IntN(3))}.run(t, time.Minute)
+	}
+	if _, err := p.relieve(relief); err != nil {
+		t.Fatal(err)
+	}
+	p.restart(lost)
+}
+
 // recreate takes node i away and, when the others have taken over, brings it
 // back at its address without its data, as a machine that was made anew.
-func recreate(t *testing.T, c *clustertest.Cluster, i, size int) {
+func recreate(t testing.TB, c *clustertest.Cluster, i, size int) {
 	t.Helper()
 	n := c.Node(i)
 	n.Kill()
@@ -295,7 +394,7 @@ func recreate(t *testing.T, c *clustertest.Cluster, i, size int) {
 
 // awaitSuccessor waits until node i, which is down, is known to have failed and
 // owns nothing any more.
-func awaitSuccessor(t *testing.T, c *clustertest.Cluster, i, size int) {
+func awaitSuccessor(t testing.TB, c *clustertest.Cluster, i, size int) {
 	t.Helper()
 	n := c.Node(i)
 	other := c.Node((i + 1) % size).Client()

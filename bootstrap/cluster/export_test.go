@@ -2,9 +2,9 @@ package cluster
 
 import "github.com/redis/go-redis/v9"
 
-// AddHook has h see every command that goes to a node.
-func (f *Fleet) AddHook(h redis.Hook) {
-	for _, c := range f.clients {
-		c.AddHook(h)
+// AddHooks has the hook that hook makes for each node see every command to it.
+func (f *Fleet) AddHooks(hook func(node string) redis.Hook) {
+	for name, c := range f.clients {
+		c.AddHook(hook(name))
 	}
 }

@@ -325,7 +325,7 @@ func TestCrashWhileChanging(t *testing.T) {
 		before func()
 		d      cluster.Desired
 	}{
-		{name: "scale out", d: cluster.Desired{Nodes: nodes[:8], ReplicasPerShard: 1}},
+		{name: "scale out", d: cluster.Desired{Nodes: nodes[:8], Former: nodes[8:], ReplicasPerShard: 1}},
 		{name: "scale in", d: cluster.Desired{Nodes: nodes[:6], Former: nodes[6:], ReplicasPerShard: 1}},
 		{name: "more replicas", d: cluster.Desired{Nodes: nodes, ReplicasPerShard: 2}},
 		{name: "fewer replicas", d: cluster.Desired{Nodes: nodes[:6], Former: nodes[6:], ReplicasPerShard: 1}},

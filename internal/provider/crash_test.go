@@ -9,10 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/acctest"
 )
@@ -42,8 +45,18 @@ func newWorkspace(t *testing.T, config string) workspace {
 		}
 	}
 	write("cli.tfrc", fmt.Sprintf("provider_installation {\n  dev_overrides { \"redisfleet/redis\" = %q }\n  direct {}\n}\n", dir))
-	write("main.tf", "terraform {\n  required_providers {\n    redis = { source = \"redisfleet/redis\" }\n  }\n}\n"+config)
-	return workspace{dir: dir, env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(dir, "cli.tfrc"), "CHECKPOINT_DISABLE=1", "TF_LOG=")}
+	w := workspace{dir: dir, env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(dir, "cli.tfrc"), "CHECKPOINT_DISABLE=1", "TF_LOG=")}
+	w.configure(t, config)
+	return w
+}
+
+// configure replaces the configuration.
+func (w workspace) configure(t *testing.T, config string) {
+	t.Helper()
+	text := "terraform {\n  required_providers {\n    redis = { source = \"redisfleet/redis\" }\n  }\n}\n" + config
+	if err := os.WriteFile(filepath.Join(w.dir, "main.tf"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // command is a run of the CLI in a process group of its own, its provider included.
@@ -101,14 +114,85 @@ output "status" {
 func TestAccKilledAppliesAreFinished(t *testing.T) {
 	place := acctest.NewPlace(t, 6)
 	w := newWorkspace(t, place.Cluster("")+status)
-	for range 3 {
+	random := crashRandom(t)
+	for range crashRuns(t) {
 		for range 3 {
-			after := time.Duration(rand.IntN(2500)) * time.Millisecond
+			after := time.Duration(random.IntN(2500)) * time.Millisecond
 			t.Logf("SIGKILL after %s", after)
 			w.signalled(t, syscall.SIGKILL, after)
 		}
 		w.converges(t)
 	}
+}
+
+// TestAccKilledChangesLoseNothing kills Terraform and its provider while they
+// change a cluster that is in use: the next apply ends the change.
+func TestAccKilledChangesLoseNothing(t *testing.T) {
+	place := acctest.NewPlace(t, 8)
+	w := newWorkspace(t, "")
+	random := crashRandom(t)
+	six, eight := place.Nodes(0, 6), place.Nodes(0, 8)
+	w.configure(t, place.ClusterOf(six, "")+status)
+	w.run(t, "apply", "-auto-approve")
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{fmt.Sprintf("127.0.0.1:%d", place.Ports[0])}})
+	defer func() { _ = c.Close() }()
+	const keys = 5000
+	pipe := c.Pipeline()
+	for i := range keys {
+		pipe.Set(t.Context(), fmt.Sprint("k", i), i, 0)
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for run := range crashRuns(t) {
+		for _, change := range []struct{ name, nodes, more string }{
+			{"scale out", eight, ""},
+			{"scale in, with a rolling restart", six, fmt.Sprintf("config = { \"tcp-backlog\" = \"%d\" }", 200+run)},
+		} {
+			w.configure(t, place.ClusterOf(change.nodes, change.more)+status)
+			for range 1 + random.IntN(2) {
+				// Terraform alone takes about a second before it begins.
+				after := time.Second + time.Duration(random.IntN(3000))*time.Millisecond
+				t.Logf("%s: SIGKILL after %s", change.name, after)
+				w.signalled(t, syscall.SIGKILL, after)
+			}
+			w.run(t, "apply", "-auto-approve")
+			c.ReloadState(t.Context())
+			for i := range keys {
+				if got, err := c.Get(t.Context(), fmt.Sprint("k", i)).Result(); err != nil || got != fmt.Sprint(i) {
+					t.Fatalf("%s: k%d is %q (%v)", change.name, i, got, err)
+				}
+			}
+		}
+	}
+	w.converges(t)
+}
+
+// crashRuns is CRASH_RUNS, or once.
+func crashRuns(t *testing.T) int {
+	t.Helper()
+	return int(fromEnv(t, "CRASH_RUNS", 1))
+}
+
+// crashRandom is seeded by CRASH_SEED, or anew; it is said either way.
+func crashRandom(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := fromEnv(t, "CRASH_SEED", uint64(time.Now().UnixNano()))
+	t.Logf("CRASH_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 1))
+}
+
+func fromEnv(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
 }
 
 func TestAccInterruptedApplyIsFinished(t *testing.T) {

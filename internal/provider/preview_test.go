@@ -2,8 +2,6 @@ package provider_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,20 +25,9 @@ func TestAccPlanShowsTheSteps(t *testing.T) {
 	if _, err := pipe.Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	plan := func(change, from, to string) string {
+	plan := func(nodes, more string) string {
 		t.Helper()
-		file := filepath.Join(w.dir, "main.tf")
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		changed := strings.Replace(string(text), from, to, 1)
-		if changed == string(text) {
-			t.Fatalf("%s: the configuration has no %q", change, from)
-		}
-		if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		w.configure(t, place.ClusterOf(nodes, more)+status)
 		return strings.Join(strings.Fields(w.run(t, "plan")), " ") // the CLI wraps lines
 	}
 	says := func(plan string, words ...string) {
@@ -51,10 +38,10 @@ func TestAccPlanShowsTheSteps(t *testing.T) {
 			}
 		}
 	}
-	says(plan("scale out", place.Nodes(0, 6), place.Nodes(0, 8)),
+	says(plan(place.Nodes(0, 8), ""),
 		"n6: start the process", "introduce n6, n7 to the others", "make n7 a replica of n6",
 		"move 4096 slots with about ", " MB) from n0, n1, n2 to n6", "In all: 4,096 slots with about ", " MB) move.")
-	says(plan("scale back and restart", place.Nodes(0, 8), place.Nodes(0, 6)+"\n  config = { \"io-threads\" = \"2\" }"),
+	says(plan(place.Nodes(0, 6), "config = { \"io-threads\" = \"2\" }"),
 		"restart 6 nodes one at a time, with 3 failovers", "In all: 6 nodes restart, one at a time; 3 shards fail over.")
 	w.run(t, "destroy", "-auto-approve")
 }

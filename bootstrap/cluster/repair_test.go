@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -201,6 +202,24 @@ func TestRepair(t *testing.T) {
 		{name: "a replica that was attached elsewhere", do: func() {
 			p.do(p.replicaNot(a), "CLUSTER", "REPLICATE", p.id(a))
 		}},
+		{name: "a reshard by redis-cli that was killed", do: func() { p.killReshard(a, b) }},
+		{name: "a replica that came back as a stranger", do: func() {
+			i := p.replicaNot(a)
+			p.Node(i).Kill()
+			p.Node(i).Wipe()
+			p.Node(i).Start()
+			p.Node(a).Await("aware of the stranger", func() error { // who has the address of the one it knew
+				if text := p.Node(a).Client().ClusterNodes(t.Context()).Val(); !strings.Contains(text, "noaddr") && !strings.Contains(text, "fail") {
+					return errors.New(text)
+				}
+				return nil
+			})
+		}},
+		{name: "a primary that was away while another took over", do: func() {
+			p.Node(a).Pause()
+			awaitSuccessor(t, p.Cluster, a, len(p.Addrs()))
+			p.Node(a).Resume()
+		}},
 		{name: "addresses that changed", do: func() { p.moveAddresses() }},
 	} {
 		t.Run(damage.name, func(t *testing.T) {
@@ -233,6 +252,25 @@ func TestRepair(t *testing.T) {
 			return
 		}
 	}
+}
+
+// killReshard has redis-cli move slots from one node to the other, and kills it halfway.
+func (p *patient) killReshard(from, to int) {
+	p.t.Helper()
+	before := p.slots(from).Count()
+	cmd := exec.CommandContext(p.t.Context(), "redis-cli", "--cluster", "reshard", p.Node(from).Addr(), "--cluster-from", fmt.Sprint(p.id(from)),
+		"--cluster-to", fmt.Sprint(p.id(to)), "--cluster-slots", "2000", "--cluster-pipeline", "1", "--cluster-yes")
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.Node(from).Await("moving slots", func() error {
+		if left := p.slots(from).Count(); left > before-20 {
+			return fmt.Errorf("%d of %d slots are left", left, before)
+		}
+		return nil
+	})
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
 }
 
 func (p *patient) asking(i int, args ...any) any {

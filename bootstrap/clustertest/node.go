@@ -182,6 +182,14 @@ func (n *Node) await(ctx context.Context, what string, check func(context.Contex
 	}
 }
 
+// Await waits until check returns nil; what is meant to be then stands in the failure.
+func (n *Node) Await(what string, check func() error) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), formTimeout)
+	defer cancel()
+	n.await(ctx, what, func(context.Context) error { return check() })
+}
+
 // Addr is the node's host:port.
 func (n *Node) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port)) }
 

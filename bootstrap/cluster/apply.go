@@ -131,7 +131,7 @@ func forms(steps []Step) bool {
 func (e *executor) carryOut(ctx context.Context, steps []Step, create bool) (Observed, error) {
 	if !create { // on a new cluster nobody can have been told to forget anybody
 		introducing, stop := context.WithCancel(ctx)
-		again := &executor{f: e.f, ids: maps.Clone(e.ids), busPorts: maps.Clone(e.busPorts)}
+		again := &executor{f: e.f, log: e.log, ids: maps.Clone(e.ids), busPorts: maps.Clone(e.busPorts)}
 		var done sync.WaitGroup
 		done.Go(func() { again.introduceAgain(introducing, steps) })
 		defer done.Wait()

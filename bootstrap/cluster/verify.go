@@ -46,6 +46,7 @@ func (e *executor) awaitWhole(ctx context.Context, limit time.Duration) error {
 // within the last minute, as when a node leaves and comes back at once.
 func (e *executor) introduceAgain(ctx context.Context, steps []Step) {
 	const every = 2 * time.Second
+	said := map[string]bool{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -60,6 +61,10 @@ func (e *executor) introduceAgain(ctx context.Context, steps []Step) {
 			view := c.ClusterNodes(ctx).Val() // what fails is tried again
 			for _, peer := range s.Peers {
 				if view != "" && !strings.Contains(view, e.ids[peer]) {
+					if !said[peer] {
+						said[peer] = true
+						e.log.Info(fmt.Sprintf("%s does not know %s yet; if it forgot it within the last minute, it takes it back when that is over", s.Node, peer), spec.LogPhase, "form")
+					}
 					_ = e.meet(ctx, c, Step{Peers: []string{peer}})
 					_ = e.meet(ctx, e.f.client(peer), Step{Peers: []string{s.Node}})
 				}

@@ -99,6 +99,7 @@ func keyed(place acctest.Place, do func(c *redis.ClusterClient, key string) erro
 }
 
 func TestAccSomebodysClusterIsImportedAndTakenOver(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	dir := somebodysCluster(t, place, "cluster-node-timeout 4000\nmaxmemory 64mb\n")
 	if err := keyed(place, func(c *redis.ClusterClient, key string) error { return c.Set(context.Background(), key, key, 0).Err() }); err != nil {

@@ -40,6 +40,12 @@ func TestCheck(t *testing.T) {
 		path  string
 		words []string
 	}{
+		"path of a server of a package": {
+			input{nodes: loopback(6), server: serverModel{Path: types.StringValue("/opt/redis-server"), Install: types.StringValue("package")}}, "server.path", []string{"preinstalled"},
+		},
+		"path of a server that is there": {
+			input{nodes: loopback(6), server: serverModel{Path: types.StringValue("/opt/redis-server"), Install: types.StringValue("preinstalled")}}, "", nil,
+		},
 		"fine":                {in: input{nodes: loopback(6)}},
 		"no replicas":         {in: input{nodes: loopback(3), replicas: types.Int64Value(0)}},
 		"too few":             {in: input{nodes: loopback(4)}, path: "nodes", words: []string{"4 processes", "Add 2"}},

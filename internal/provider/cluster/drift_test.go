@@ -24,6 +24,7 @@ import (
 // What somebody changes by hand is seen by a refresh, which names the node, and
 // is put right by the next apply, after which nothing is left to do.
 func TestAccDriftIsSeenAndPutRight(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	config := place.Cluster(`config = { "maxmemory" = "64mb" }`)
 	steps := []resource.TestStep{{Config: config, ConfigStateChecks: healthy()}}

@@ -56,6 +56,7 @@ func underTraffic(t *testing.T, place acctest.Place, step resource.TestStep) res
 }
 
 func TestAccUpgradeToRedis8IsRollingAndHasNoWayBack(t *testing.T) {
+	t.Parallel()
 	servers := releases.Need(t, releases.Trixie)
 	place := acctest.NewPlace(t, 6)
 	resource.Test(t, resource.TestCase{
@@ -81,6 +82,7 @@ func TestAccUpgradeToRedis8IsRollingAndHasNoWayBack(t *testing.T) {
 }
 
 func TestAccUpgradeToValkeyIsRolling(t *testing.T) {
+	t.Parallel()
 	servers := releases.Need(t, releases.Trixie)
 	newest := releases.Need(t, releases.Sid)
 	place := acctest.NewPlace(t, 6)

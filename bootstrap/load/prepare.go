@@ -41,6 +41,9 @@ func (s *session) askServer(ctx context.Context) error {
 	if err := s.checkSizes(ctx, client); err != nil {
 		return err
 	}
+	if err := s.checkMaxClients(ctx, s.run.Workload); err != nil {
+		return err
+	}
 	if s.replay == nil {
 		if err := s.checkCommands(ctx, client); err != nil {
 			return err
@@ -222,13 +225,12 @@ func (s *session) checkDescriptors(w spec.Workload) error {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("read the limit of file descriptors: %w", err)
 	}
-	if limit.Cur < need && limit.Cur < limit.Max {
-		limit.Cur = limit.Max
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-			return fmt.Errorf("raise the limit of file descriptors: %w", err)
-		}
-	}
 	if limit.Cur >= need {
+		return nil
+	}
+	// Only root may go above the hard limit.
+	raised := unix.Rlimit{Cur: need, Max: max(limit.Max, need)}
+	if unix.Setrlimit(unix.RLIMIT_NOFILE, &raised) == nil {
 		return nil
 	}
 	return &spec.Failure{Step: "check the limits of this host",

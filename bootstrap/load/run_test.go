@@ -123,6 +123,7 @@ func TestRefusedBeforeTheFirstRequest(t *testing.T) {
 		"wrong arity":        {func(r *spec.LoadRun) { r.Workload = command("GET") }, "wrong number of arguments"},
 		"keys apart":         {func(r *spec.LoadRun) { r.Workload = command("MGET __key__ b:__key__") }, "different slots"},
 		"too big":            {func(r *spec.LoadRun) { r.Workload = spec.Workload{Requests: 1, DataSize: 2 << 20} }, "proto-max-bulk-len"},
+		"too many clients":   {func(r *spec.LoadRun) { r.Workload.Clients = 10_001 }, "maxclients is 10000"},
 		"wrong password":     {func(r *spec.LoadRun) { r.Auth.Password = "open" }, "WRONGPASS"},
 		"no such node":       {func(r *spec.LoadRun) { r.Faults = []spec.Fault{{Kind: spec.FaultKill, Target: "node:x"}} }, `no node "x"`},
 		"no such shard":      {func(r *spec.LoadRun) { r.Faults = []spec.Fault{{Kind: spec.FaultKill, Target: "primary:5"}} }, "no shard 5"},

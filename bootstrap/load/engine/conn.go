@@ -271,11 +271,13 @@ func (l *loop) overdue(c *conn) (silent int64, tooLong bool) {
 	return silent, silent > limit
 }
 
-// keep is how many buffers are kept, and keepSize how big they may be, when
-// nothing needs them.
+// Buffers that nothing needs are kept: as many as a round of events takes at most,
+// or few if they are big.
 const (
-	keep     = 64
-	keepSize = 1 << 20
+	keep    = maxEvents
+	keepBig = 16
+	bigSize = 64 << 10
+	hugest  = 1 << 20
 )
 
 func (l *loop) buffer() []byte {
@@ -288,7 +290,11 @@ func (l *loop) buffer() []byte {
 }
 
 func (l *loop) unbuffer(c *conn) {
-	if c.out != nil && len(l.buffers) < keep && cap(c.out) <= keepSize {
+	most := keep
+	if cap(c.out) > bigSize {
+		most = keepBig
+	}
+	if c.out != nil && len(l.buffers) < most && cap(c.out) <= hugest {
 		l.buffers = append(l.buffers, c.out[:0])
 	}
 	c.out, c.written = nil, 0

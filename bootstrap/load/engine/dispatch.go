@@ -48,6 +48,9 @@ func (l *loop) launch(op *operation, intended int64) {
 	l.recorder.Waits(op.access, l.now)
 	l.inFlight++
 	l.send(op)
+	if len(l.dirty) == keep { // much is late; buffers are for as many
+		l.flush()
+	}
 }
 
 // dispatchRecorded sends the recorded commands that are due. A recorded client's

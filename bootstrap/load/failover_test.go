@@ -69,12 +69,12 @@ func (p *prober) took(round time.Duration) {
 }
 
 // stop gives the longest time without an answer, in ms, and how exactly an outage
-// has to be measured: to 50 ms, as much again for the prober, which shares the
-// machine with the load and the servers, and what the machine stalled both of them.
+// has to be measured: to 50 ms, and to what the machine stalled the prober, and so
+// may have stalled the load.
 func (p *prober) stop() (gap, precision float64) {
 	p.cancel()
 	p.done.Wait()
-	return milliseconds(p.gap.Microseconds()), 2 * milliseconds((50*time.Millisecond + p.stall).Microseconds())
+	return milliseconds(p.gap.Microseconds()), milliseconds((50*time.Millisecond + 2*p.stall).Microseconds())
 }
 
 // keyIn is a key that the node at addr serves.
@@ -135,6 +135,7 @@ func TestALoadGoesThroughAFailover(t *testing.T) {
 			if f.Error != "" || f.Promoted == "" || f.PromotedMS == nil || f.DetectedMS == nil || f.RejoinedAs != "replica" || f.RejoinedMS == nil {
 				t.Fatalf("fault: %+v", f)
 			}
+			t.Logf("unavailable for %.1f ms, by the prober %.1f ± %.1f", f.UnavailableMS, probed, precision)
 			if math.Abs(f.UnavailableMS-probed) > precision || *f.DetectedMS > *f.PromotedMS {
 				t.Errorf("unavailable for %.0f ms; by the prober %.0f ms ± %.0f; fault %+v", f.UnavailableMS, probed, precision, f)
 			}
@@ -175,6 +176,7 @@ func TestAFrozenPrimaryIsNoticed(t *testing.T) {
 			res := run(t, r, Hooks{Controls: controls, FaultDue: due})
 			probed, precision := p.stop()
 			f := res.Faults[0]
+			t.Logf("unavailable for %.1f ms, by the prober %.1f ± %.1f", f.UnavailableMS, probed, precision)
 			if math.Abs(f.UnavailableMS-probed) > precision || f.UnavailableMS < milliseconds(frozen.Microseconds())/2 || f.RejoinedAs != "primary" {
 				t.Errorf("fault %+v; by the prober %.0f ms ± %.0f", f, probed, precision)
 			}
@@ -302,6 +304,7 @@ func TestConnectionsThatAreCutAreOpenedAgain(t *testing.T) {
 	c := clustertest.Start(t, 1, clustertest.Directive("cluster-enabled", "no"))
 	r := request(c.Addrs(), spec.Workload{Duration: seconds(1.5), Clients: 5})
 	killed := int64(0)
+	p := probe(t, c, "probe")
 	res := run(t, r, Hooks{Started: func() {
 		go func() {
 			for range 3 {
@@ -314,8 +317,12 @@ func TestConnectionsThatAreCutAreOpenedAgain(t *testing.T) {
 			}
 		}()
 	}})
-	if res.FailedOperations > 0 || res.Errors["connection"] == 0 || res.UnavailableMS > 500 || res.Timeline[1].Operations == 0 {
-		t.Errorf("%d failed, errors %v of %d killed, unavailable %.0f ms", res.FailedOperations, res.Errors, killed, res.UnavailableMS)
+	// The server was up all the time. Less than 50 ms is no outage at all.
+	if _, precision := p.stop(); res.UnavailableMS > precision {
+		t.Errorf("unavailable for %.0f ms; this machine allows %.0f", res.UnavailableMS, precision)
+	}
+	if res.FailedOperations > 0 || res.Errors["connection"] == 0 || res.Timeline[1].Operations == 0 {
+		t.Errorf("%d failed, errors %v of %d killed", res.FailedOperations, res.Errors, killed)
 	}
 }
 

@@ -20,9 +20,10 @@ import (
 const (
 	// minInterval is the least time between two rounds of questions.
 	minInterval = 20 * time.Millisecond
-	// restFactor keeps questions below a tenth of the time, however long the
-	// answers of a big cluster take.
+	// restFactor keeps questions below a tenth of the time, up to maxRest, if the
+	// answers of a big cluster take long; a change is noticed within maxRest.
 	restFactor = 10
+	maxRest    = 50 * time.Millisecond
 	// witnesses is how many nodes are asked in a round, besides those in focus.
 	witnesses = 3
 	// askTimeout bounds one question; a frozen node keeps its witness busy that long.
@@ -241,7 +242,7 @@ func (w *Watcher) Run(ctx context.Context) {
 		case s := <-answers:
 			if s.Err == nil {
 				w.absorb(s)
-				rest = max(minInterval, restFactor*s.Took)
+				rest = min(max(minInterval, restFactor*s.Took), maxRest)
 			}
 			if w.Observe != nil {
 				w.Observe(s)

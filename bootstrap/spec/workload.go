@@ -351,13 +351,19 @@ func (w Workload) validateTrace(p *problems) {
 	p.unless(!w.Trace.Loop || w.Duration > 0 || w.Requests > 0, "trace.loop", "needs a duration or a number of requests to end at")
 }
 
+// unverified are operations that give keys values which do not say which write
+// they are from. A counter's value does not say either whose increments it has.
+var unverified = []string{"getset", "incr", "decr", "lpush", "rpush", "sadd", "hset", "zadd"}
+
 // ValidateVerify says what keeps the writes of w from being verified.
 func (w Workload) ValidateVerify() []Problem {
 	w = w.WithDefaults()
 	var p problems
 	p.unless(w.Operations["set"] > 0, "verify", "checks what SET wrote, and the workload has no operation set")
 	p.unless(len(w.Commands) == 0, "commands", "may change the keys whose values are verified; leave them out, or set verify = false")
-	p.unless(w.Operations["getset"] == 0, "operations.getset", "changes the keys whose values are verified; leave it out, or set verify = false")
+	for _, name := range slices.Sorted(maps.Keys(w.Operations)) {
+		p.unless(w.Operations[name] == 0 || !slices.Contains(unverified, strings.ToLower(name)), "operations."+name, "changes the keys whose values are verified, and what it writes is not; leave it out, or set verify = false")
+	}
 	smallest := w.DataSize
 	for i, d := range w.DataSizes {
 		if i == 0 || d.Minimum < smallest {

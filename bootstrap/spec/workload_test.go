@@ -70,6 +70,9 @@ func TestEveryOperationHasALine(t *testing.T) {
 }
 
 func TestWorkloadValidateVerify(t *testing.T) {
+	if p := (Workload{Operations: map[string]float64{"set": 1, "get": 1, "del": 1, "INCR": 1, "hset": 0}}).ValidateVerify(); len(p) != 1 || p[0].Attribute != "operations.INCR" {
+		t.Errorf("counters: %v", p)
+	}
 	if p := (Workload{DataSize: MinVerifiedDataSize}).ValidateVerify(); len(p) > 0 {
 		t.Errorf("got %v", p)
 	}

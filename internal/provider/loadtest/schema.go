@@ -68,7 +68,7 @@ func inputs() map[string]schema.Attribute {
 			PlanModifiers:       []planmodifier.Object{objectplanmodifier.RequiresReplace()},
 		},
 		"verify": schema.BoolAttribute{
-			Optional: true, MarkdownDescription: "Reads every acknowledged write back at the end, and counts the lost ones. Defaults to `false`.",
+			Optional: true, MarkdownDescription: "Reads every acknowledged SET back at the end, and counts the lost ones. Operations that write something else to the same keys, counters too, are refused with it. Defaults to `false`.",
 			PlanModifiers: []planmodifier.Bool{boolplanmodifier.RequiresReplace()},
 		},
 		"faults": schema.ListNestedAttribute{

@@ -3,8 +3,10 @@
 package load
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -25,26 +27,37 @@ const (
 	benchRounds  = 3
 )
 
-// cost is processor time per operation, in µs.
+// cost is processor time, in µs per operation.
 type cost struct{ user, system float64 }
 
 func (c cost) total() float64 { return c.user + c.system }
 
-// generatorCost runs a load generator that does so many operations.
-func generatorCost(b *testing.B, operations int, program string, args ...string) (cost, []byte) {
+// process runs a program to its end and returns its processor time in µs.
+func process(b *testing.B, program string, args ...string) cost {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), program, args...)
-	out, err := cmd.Output()
-	if err != nil {
+	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("%s: %v\n%s", program, err, out)
 	}
-	per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / float64(operations) }
-	return cost{per(cmd.ProcessState.UserTime()), per(cmd.ProcessState.SystemTime())}, out
+	return cost{float64(cmd.ProcessState.UserTime().Microseconds()), float64(cmd.ProcessState.SystemTime().Microseconds())}
 }
 
-func median(costs []cost) cost {
-	slices.SortFunc(costs, func(a, b cost) int { return int(1e6 * (a.total() - b.total())) })
-	return costs[len(costs)/2]
+// generator is a load generator: its arguments for a number of operations.
+type generator func(operations int) []string
+
+// cost is what an operation costs, without what the program needs to start.
+func (g generator) cost(b *testing.B, operations int) cost {
+	b.Helper()
+	few := 2 * benchClients
+	args, start := g(operations), g(few)
+	all, idle := process(b, args[0], args[1:]...), process(b, start[0], start[1:]...)
+	per := float64(operations - few)
+	return cost{(all.user - idle.user) / per, (all.system - idle.system) / per}
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
 }
 
 // buildOurs builds redis-bootstrap as it is shipped.
@@ -57,38 +70,52 @@ func buildOurs(b *testing.B) string {
 	return path
 }
 
+// generators are the programs to compare; ours is called "ours".
+func generators(b *testing.B, port string, pipeline int) map[string]generator {
+	ours, depth, clients, keys := buildOurs(b), strconv.Itoa(pipeline), strconv.Itoa(benchClients), strconv.Itoa(benchKeys)
+	all := map[string]generator{
+		"ours": func(n int) []string {
+			return []string{ours, "load", "-p", port, "-c", clients, "-P", depth, "-t", "1", "-d", "16", "-n", strconv.Itoa(n), "--key-maximum", keys, "--json"}
+		},
+		"redis-benchmark": func(n int) []string { // it does SETs and then GETs
+			return []string{"redis-benchmark", "-p", port, "--cluster", "-t", "set,get", "-n", strconv.Itoa(n / 2), "-c", clients, "-P", depth, "-d", "16", "-r", keys, "-q"}
+		},
+	}
+	if memtier, err := exec.LookPath("memtier_benchmark"); err == nil {
+		const shards = 3 // it opens so many connections to each
+		all["memtier_benchmark"] = func(n int) []string {
+			return []string{memtier, "--cluster-mode", "-p", port, "-c", strconv.Itoa(benchClients / shards), "-t", "1", "--pipeline", depth, "-d", "16", "--ratio", "1:1", "--key-maximum", keys, "-n", strconv.Itoa(n * shards / benchClients), "--hide-histogram"}
+		}
+	}
+	return all
+}
+
 // BenchmarkCost compares one thread with one thread, with the same number of
-// commands under way, value size and key range.
+// clients, pipeline, value size and key range. The programs take turns; a ratio
+// is the median of those within a turn.
 func BenchmarkCost(b *testing.B) {
-	ours := buildOurs(b)
 	c := clustertest.Start(b, 6)
 	c.Form(1)
-	port := strconv.Itoa(c.Node(0).Port())
-	for pipeline, operations := range map[int]int{1: 400_000, 16: 4_000_000} {
-		b.Run(fmt.Sprintf("pipeline=%d", pipeline), func(b *testing.B) {
-			costs := map[string][]cost{}
+	for _, k := range []struct{ pipeline, operations int }{{1, 300_000}, {16, 3_000_000}} {
+		b.Run(fmt.Sprintf("pipeline=%d", k.pipeline), func(b *testing.B) {
+			all := generators(b, strconv.Itoa(c.Node(0).Port()), k.pipeline)
+			var user, total []float64
+			ratios := map[string][]float64{}
 			for b.Loop() {
 				for range benchRounds {
-					n, depth, clients := strconv.Itoa(operations), strconv.Itoa(pipeline), strconv.Itoa(benchClients)
-					own, _ := generatorCost(b, operations, ours, "load", "-p", port, "-c", clients, "-P", depth, "-t", "1", "-d", "16", "-n", n, "--key-maximum", strconv.Itoa(benchKeys), "--json")
-					costs["ours"] = append(costs["ours"], own)
-					half := strconv.Itoa(operations / 2) // it does SETs and then GETs
-					bench, _ := generatorCost(b, operations, "redis-benchmark", "-p", port, "--cluster", "-t", "set,get", "-n", half, "-c", clients, "-P", depth, "-d", "16", "-r", strconv.Itoa(benchKeys), "-q")
-					costs["redis-benchmark"] = append(costs["redis-benchmark"], bench)
-					if memtier, err := exec.LookPath("memtier_benchmark"); err == nil {
-						per := operations / (benchClients / 3)
-						m, _ := generatorCost(b, operations, memtier, "--cluster-mode", "-p", port, "-c", strconv.Itoa(benchClients/3), "-t", "1", "--pipeline", depth, "-d", "16", "--ratio", "1:1", "--key-maximum", strconv.Itoa(benchKeys), "-n", strconv.Itoa(per), "--hide-histogram")
-						costs["memtier_benchmark"] = append(costs["memtier_benchmark"], m)
+					own := all["ours"].cost(b, k.operations)
+					user, total = append(user, own.user), append(total, own.total())
+					for name, other := range all {
+						if name != "ours" {
+							ratios[name] = append(ratios[name], other.cost(b, k.operations).total()/own.total())
+						}
 					}
 				}
 			}
-			own := median(costs["ours"])
-			b.ReportMetric(own.user, "µs-user/op")
-			b.ReportMetric(own.total(), "µs/op")
-			for _, other := range []string{"redis-benchmark", "memtier_benchmark"} {
-				if len(costs[other]) > 0 {
-					b.ReportMetric(median(costs[other]).total()/own.total(), other+"/ours")
-				}
+			b.ReportMetric(median(user), "µs-user/op")
+			b.ReportMetric(median(total), "µs/op")
+			for name, r := range ratios {
+				b.ReportMetric(median(r), name+"/ours")
 			}
 			b.ReportMetric(0, "ns/op")
 		})
@@ -111,53 +138,107 @@ func BenchmarkBillionAnHour(b *testing.B) {
 	const billion = 1e9 / 3600
 	c := clustertest.Start(b, 3)
 	c.Form(0)
-	best := 0.0
-	for b.Loop() {
-		best = max(best, throughput(b, request(c.Addrs(), spec.Workload{
-			Duration: seconds(5), Clients: 64, Pipeline: 64, Keys: spec.Keys{ClientUUID: true},
-			Commands: []spec.Command{{Command: "SET __key__ __key____key__", Weight: 1}},
-		})))
+	for _, k := range []struct{ clients, pipeline int }{{64, 128}, {2000, 16}} {
+		b.Run(fmt.Sprintf("clients=%d/pipeline=%d", k.clients, k.pipeline), func(b *testing.B) {
+			best := 0.0
+			for b.Loop() {
+				for range benchRounds {
+					best = max(best, throughput(b, request(c.Addrs(), spec.Workload{
+						Duration: seconds(3), Clients: k.clients, Pipeline: k.pipeline, Threads: 1, Keys: spec.Keys{ClientUUID: true},
+						Commands: []spec.Command{{Command: "SET __key__ __key____key__", Weight: 1}},
+					})))
+					for i := range 3 {
+						if err := c.Node(i).Client().FlushAll(b.Context()).Err(); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			}
+			b.ReportMetric(best, "SETs/s")
+			b.ReportMetric(best/billion, "ours/billion-an-hour")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
-	b.ReportMetric(best, "SETs/s")
-	b.ReportMetric(best/billion, "ours/billion-an-hour")
-	b.ReportMetric(0, "ns/op")
 }
 
 // BenchmarkVerify measures what verification takes off the throughput.
 func BenchmarkVerify(b *testing.B) {
 	c := clustertest.Start(b, 3)
 	c.Form(0)
-	r := request(c.Addrs(), spec.Workload{Duration: seconds(3), Clients: benchClients, Threads: 1, DataSize: 16, Keys: spec.Keys{Maximum: benchKeys}})
-	var without, with []float64
-	for b.Loop() {
-		for range benchRounds {
-			r.Verify = false
-			without = append(without, throughput(b, r))
-			r.Verify = true
-			with = append(with, throughput(b, r))
-		}
+	for _, pipeline := range []int{1, 16} {
+		b.Run(fmt.Sprintf("pipeline=%d", pipeline), func(b *testing.B) {
+			r := request(c.Addrs(), spec.Workload{Duration: seconds(2), Clients: benchClients, Pipeline: pipeline, Threads: 1, DataSize: 16, Keys: spec.Keys{Maximum: benchKeys}})
+			var lost []float64
+			for b.Loop() {
+				for range benchRounds {
+					r.Verify = false
+					before := throughput(b, r)
+					r.Verify = true
+					with := throughput(b, r)
+					r.Verify = false // what the machine does meanwhile shows on both sides
+					lost = append(lost, 1-2*with/(before+throughput(b, r)))
+				}
+			}
+			b.ReportMetric(100*median(lost), "%-of-throughput")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
-	slices.Sort(without)
-	slices.Sort(with)
-	b.ReportMetric(1-with[len(with)/2]/without[len(without)/2], "of-throughput")
-	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkManyConnections holds 10,000 connections from one process.
+// BenchmarkManyConnections holds 10,000 connections from one process, for a time
+// in which its memory would be seen to grow.
 func BenchmarkManyConnections(b *testing.B) {
 	ours := buildOurs(b)
-	c := clustertest.Start(b, 3, clustertest.Directive("maxclients", "20000"))
+	c := clustertest.Start(b, 3, clustertest.Directive("maxclients", "15000"))
 	c.Form(0)
 	for b.Loop() {
-		_, out := generatorCost(b, 1, ours, "load", "-p", strconv.Itoa(c.Node(0).Port()), "-c", "3334", "--duration", "5s", "--json")
+		cmd := exec.CommandContext(b.Context(), ours, "load", "-p", strconv.Itoa(c.Node(0).Port()), "-c", "3334", "--duration", "60s", "--json")
+		var out bytes.Buffer
+		cmd.Stdout = &out
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		var memory []float64
+		ended := make(chan error)
+		go func() { ended <- cmd.Wait() }()
+		for tick, err := time.NewTicker(time.Second), error(nil); tick != nil; {
+			select {
+			case <-tick.C:
+				if size := resident(b, cmd.Process.Pid); size > 0 {
+					memory = append(memory, size)
+				}
+			case err = <-ended:
+				tick.Stop()
+				tick = nil
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
 		var res spec.LoadResult
-		if err := json.Unmarshal(out, &res); err != nil {
+		if err := json.Unmarshal(out.Bytes(), &res); err != nil {
 			b.Fatal(err)
 		}
 		if res.FailedOperations > 0 || len(res.Errors) > 0 {
 			b.Fatalf("%d failed, errors %v", res.FailedOperations, res.Errors)
 		}
 		b.ReportMetric(res.ThroughputOPS, "ops/s")
+		b.ReportMetric(memory[len(memory)/6], "MB-after-10s")
+		b.ReportMetric(memory[len(memory)-2], "MB-after-60s")
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// resident is the memory of a process in MB; 0 if it has ended.
+func resident(b *testing.B, pid int) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		return 0
+	}
+	return float64(pages*os.Getpagesize()) / 1e6
 }

@@ -163,7 +163,7 @@ func TestScaleOutAndIn(t *testing.T) {
 	nodes := specNodes(t, c.Addrs())
 	six := cluster.Desired{Nodes: nodes[:6], ReplicasPerShard: 1}
 	mustApply(t, six, spec.Auth{})
-	client := c.NewClient()
+	client := c.NewClientOf(6)
 	fill(t, client, keys)
 
 	mustApply(t, cluster.Desired{Nodes: nodes, ReplicasPerShard: 1}, spec.Auth{})
@@ -185,7 +185,7 @@ func TestALostNodeIsReplaced(t *testing.T) {
 	c := clustertest.Start(t, 7)
 	nodes := specNodes(t, c.Addrs())
 	mustApply(t, cluster.Desired{Nodes: nodes[:6], ReplicasPerShard: 1}, spec.Auth{})
-	client := c.NewClient()
+	client := c.NewClientOf(6)
 	fill(t, client, keys)
 	c.Node(0).Kill()
 	d := cluster.Desired{Nodes: append(nodes[1:6:6], nodes[6]), Former: nodes[:1], ReplicasPerShard: 1}

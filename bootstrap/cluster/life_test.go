@@ -27,7 +27,7 @@ func newLife(t testing.TB) *life {
 		l.nodes[i].Zone = string(rune('a' + i%3))
 	}
 	mustApply(t, cluster.Desired{Nodes: l.nodes[:6], ReplicasPerShard: 1}, l.auth)
-	fill(t, c.NewClient(), lifeKeys)
+	fill(t, c.NewClientOf(6), lifeKeys)
 	return l
 }
 

@@ -22,7 +22,7 @@ func TestAFourthNodeBecomesAReplica(t *testing.T) {
 	nodes := specNodes(t, c.Addrs())
 	three := cluster.Desired{Nodes: nodes[:3]}
 	mustApply(t, three, spec.Auth{})
-	client := c.NewClient()
+	client := c.NewClientOf(3)
 	fill(t, client, keys)
 
 	four := cluster.Desired{Nodes: nodes, SpareReplicas: 1}

@@ -172,8 +172,12 @@ func (n *Node) clusterOK(ctx context.Context, size int) error {
 func (c *Cluster) Password() string { return c.password }
 
 // NewClient returns a go-redis client of the whole cluster, closed with the test.
-func (c *Cluster) NewClient() *redis.ClusterClient {
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), Password: c.password})
+func (c *Cluster) NewClient() *redis.ClusterClient { return c.NewClientOf(len(c.nodes)) }
+
+// NewClientOf is NewClient for when only the first n nodes are members: a blank
+// one that the client happens to ask says that no slot is served.
+func (c *Cluster) NewClientOf(n int) *redis.ClusterClient {
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()[:n], Password: c.password})
 	c.t.Cleanup(func() { _ = client.Close() })
 	return client
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,15 +18,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest/freeport"
 )
 
 const (
 	startTimeout = 15 * time.Second
 	pollInterval = 10 * time.Millisecond
-	// Client and bus ports lie below the kernel's ephemeral ports, so that no
-	// outgoing connection takes the port of a node that is down for a while.
-	firstPort, ports, busOffset = 10001, 10000, 10000
-	portAttempts                = 100
+	portAttempts = 10
 )
 
 // Node is one redis-server process.
@@ -59,10 +57,7 @@ func newNode(t testing.TB, index int, o options) *Node {
 	t.Cleanup(n.end)
 	var err error
 	for range portAttempts {
-		n.port = firstPort + rand.IntN(ports)
-		if !free(n.port) || !free(n.port+busOffset) {
-			continue
-		}
+		n.port = freeport.New(t)
 		n.configure(o)
 		if err = n.start(); err == nil {
 			return n
@@ -70,14 +65,6 @@ func newNode(t testing.TB, index int, o options) *Node {
 	}
 	t.Fatalf("start redis-server: no port was free; last error: %v", err)
 	return nil
-}
-
-func free(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
 }
 
 func (n *Node) configure(o options) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest/freeport"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/proc"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
@@ -154,7 +155,7 @@ func TestWatchdogIsKilled(t *testing.T) {
 func TestFaultRefuses(t *testing.T) {
 	h := newHost(t, 1)
 	h.apply()
-	h.req.Nodes = append(h.req.Nodes, spec.Node{Name: "absent", Address: "127.0.0.1", Port: freePort(t)})
+	h.req.Nodes = append(h.req.Nodes, spec.Node{Name: "absent", Address: "127.0.0.1", Port: freeport.New(t)})
 	for _, tt := range []struct {
 		node spec.Node
 		kind spec.FaultKind

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -25,6 +24,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest/freeport"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/proc"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/service"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
@@ -68,7 +68,7 @@ func newHost(t *testing.T, n int) *host {
 		Config:    map[string]string{"save": ""},
 	}}
 	for i := range n {
-		port := freePort(t)
+		port := freeport.New(t)
 		h.req.Nodes = append(h.req.Nodes, spec.Node{Name: "n" + strconv.Itoa(i), Address: "127.0.0.1", Port: port, BusPort: port + spec.BusPortOffset, Host: "here"})
 	}
 	t.Cleanup(h.clear)
@@ -81,27 +81,6 @@ func (h *host) clear() {
 	for _, port := range ports {
 		_ = service.Supervised{}.Kill(context.Background(), service.Definition{Dir: h.req.ProcessDir(port)})
 	}
-}
-
-// freePort draws from below the kernel's ephemeral ports, so that no outgoing connection takes it later.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 10000 + rand.IntN(10000)
-		if free(port) && free(port+spec.BusPortOffset) {
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
-func free(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
 }
 
 func (h *host) logger() hclog.Logger {
@@ -504,7 +483,7 @@ func TestPasswordChangesLive(t *testing.T) {
 
 	// A kept password is the one in the file, and passes on to a new process.
 	h.req.Password, h.req.KeepPassword = "", true
-	port := freePort(t)
+	port := freeport.New(t)
 	h.req.Nodes = append(h.req.Nodes, spec.Node{Name: "n2", Address: "127.0.0.1", Port: port, BusPort: port + spec.BusPortOffset})
 	h.apply()
 	check("second\n\"one\"")

@@ -69,12 +69,12 @@ func (p *prober) took(round time.Duration) {
 }
 
 // stop gives the longest time without an answer, in ms, and how exactly an outage
-// has to be measured: to 50 ms, and to what the machine stalled the prober, and so
-// may have stalled the load.
+// has to be measured: to 50 ms, as much again for the prober, which shares the
+// machine with the load and the servers, and what the machine stalled both of them.
 func (p *prober) stop() (gap, precision float64) {
 	p.cancel()
 	p.done.Wait()
-	return milliseconds(p.gap.Microseconds()), milliseconds((50*time.Millisecond + 2*p.stall).Microseconds())
+	return milliseconds(p.gap.Microseconds()), 2 * milliseconds((50*time.Millisecond + p.stall).Microseconds())
 }
 
 // keyIn is a key that the node at addr serves.

@@ -5,7 +5,6 @@ package acctest
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
-	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest/freeport"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider"
 )
 
@@ -83,26 +82,12 @@ func NewPlace(t *testing.T, n int) Place {
 	return p
 }
 
-// freePorts finds n ports that are free, and their bus ports too.
+// freePorts gives n ports that are free, and their bus ports too.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
-	var ports []int
-	for len(ports) < n {
-		client, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = client.Close() }()
-		address, ok := client.Addr().(*net.TCPAddr)
-		if !ok || address.Port > 65535-spec.BusPortOffset {
-			continue
-		}
-		bus, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(address.Port+spec.BusPortOffset)))
-		if err != nil {
-			continue
-		}
-		defer func() { _ = bus.Close() }()
-		ports = append(ports, address.Port)
+	ports := make([]int, n)
+	for i := range ports {
+		ports[i] = freeport.New(t)
 	}
 	return ports
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest/freeport"
 )
 
 // SSHServer is OpenSSH's server for this machine, on a port of its own.
@@ -43,7 +45,7 @@ func NewSSHServer(t *testing.T) SSHServer {
 		t.Cleanup(func() { _ = os.Remove("/run/sshd") })
 	}
 	dir := t.TempDir()
-	s := SSHServer{Port: freePorts(t, 1)[0], KeyFile: filepath.Join(dir, "key")}
+	s := SSHServer{Port: freeport.New(t), KeyFile: filepath.Join(dir, "key")}
 	s.HostKey = newKey(t, filepath.Join(dir, "host"))
 	admitted := newKey(t, s.KeyFile)
 	config := fmt.Sprintf(`Port %d

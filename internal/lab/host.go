@@ -339,7 +339,13 @@ func (h *Host) Kill(ctx context.Context) error {
 	if cmd == nil {
 		return nil
 	}
-	nspawn, err := child(cmd.Process.Pid)
+	// Its init takes every process along before it is gone, and systemd-nspawn
+	// ends after it. The other way round they would all live on, without a network
+	// but with the locks on their files.
+	victim, err := h.leader()
+	if err != nil {
+		victim, err = child(cmd.Process.Pid)
+	}
 	if err != nil {
 		return fmt.Errorf("kill host %s: %w", h.Name, err)
 	}
@@ -347,7 +353,7 @@ func (h *Host) Kill(ctx context.Context) error {
 	if err := run(h.lab.ns.enter(ctx, "ip", "link", "delete", h.link())); err != nil {
 		return fmt.Errorf("kill host %s: %w", h.Name, err)
 	}
-	if err := unix.Kill(nspawn, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+	if err := unix.Kill(victim, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("kill host %s: %w", h.Name, err)
 	}
 	select {

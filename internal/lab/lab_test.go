@@ -99,9 +99,13 @@ func TestPowerAndNetwork(t *testing.T) {
 			}
 		})
 	}
+	// Nothing of a host that was reset lives on: a process would keep its locks.
+	must(t, b, `setsid flock /root/lock sleep 600 </dev/null >/dev/null 2>&1 &
+until ! flock -n /root/lock true; do sleep 0.05; done`)
 	if err := b.Reset(ctx); err != nil {
 		t.Fatal(err)
 	}
+	must(t, b, `flock -n /root/lock true`)
 	if err := l.RemoveHost(ctx, b); err != nil {
 		t.Fatal(err)
 	}

@@ -24,17 +24,30 @@ const replyTimeout = 5 * time.Second
 // dial returns a client of a process on this host. It connects to loopback,
 // where every process of ours listens whatever it announces.
 func dial(node spec.Node, password string) *redis.Client {
-	o := options(net.JoinHostPort(loopbackOf(node.Address), strconv.Itoa(node.Port)), password)
-	// A process that somebody else started may not listen on loopback.
-	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		d := net.Dialer{Timeout: replyTimeout}
-		conn, err := d.DialContext(ctx, network, addr)
-		if errors.Is(err, syscall.ECONNREFUSED) && addr != node.Addr() {
-			return d.DialContext(ctx, network, node.Addr())
-		}
-		return conn, err
-	}
+	o := options("", password)
+	o.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) { return connect(ctx, node) }
 	return redis.NewClient(o)
+}
+
+func connect(ctx context.Context, node spec.Node) (net.Conn, error) {
+	d := net.Dialer{Timeout: replyTimeout}
+	own := net.JoinHostPort(loopbackOf(node.Address), strconv.Itoa(node.Port))
+	conn, err := d.DialContext(ctx, "tcp", own)
+	// A process that somebody else started may not listen on loopback.
+	if errors.Is(err, syscall.ECONNREFUSED) && own != node.Addr() {
+		return d.DialContext(ctx, "tcp", node.Addr())
+	}
+	return conn, err
+}
+
+// listens says whether the process takes connections. One that ends at each
+// start, or has only just been started, does not, although it may have a process id.
+func listens(ctx context.Context, node spec.Node) bool {
+	conn, err := connect(ctx, node)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return !errors.Is(err, syscall.ECONNREFUSED)
 }
 
 func options(addr, password string) *redis.Options {

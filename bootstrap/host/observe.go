@@ -54,6 +54,9 @@ func (a *apply) observe(ctx context.Context) error {
 			p.state.PID = p.adopted.PID
 		}
 		p.snapshot = p.state.PID == 0 && p.ignoresSnapshot()
+		if p.state.Active && !listens(ctx, p.node) {
+			p.state.PID = 0 // It is started: whether it comes up is seen then.
+		}
 	}
 	return nil
 }

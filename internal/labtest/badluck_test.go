@@ -111,6 +111,25 @@ mount -o remount,bind,ro /proc/sys/vm/overcommit_memory`)
 			t.Errorf("after making room: %v", err)
 		}
 	})
+	t.Run("process that ends at each start", func(t *testing.T) {
+		run(t, h, `setsid flock --close /var/lib/redis-cluster/c/6379/nodes.conf sleep 600 </dev/null >/dev/null 2>&1 &
+systemctl kill --signal=KILL redis-c-6379.service
+until [ "$(systemctl show --property=NRestarts --value redis-c-6379.service)" -gt 2 ]; do sleep 0.05; done`)
+		// While it is up for a moment as much as while it is down.
+		for range 10 {
+			req := s.apply(h, 6379)
+			req.DryRun = true
+			if res := call[spec.HostResult](s, h, "host apply", req); res.Processes[0].State != "stopped" {
+				t.Errorf("a plan says of it %+v", res.Processes)
+			}
+		}
+		_, err := try[spec.HostResult](s, h, "host apply", s.apply(h, 6379))
+		wants(t, err, "vm-1", "the server ended at start", "nodes.conf is already used by")
+		run(t, h, `pkill -x flock`)
+		if res := call[spec.HostResult](s, h, "host apply", s.apply(h, 6379)); res.Processes[0].State != "running" {
+			t.Errorf("after it can start: %+v", res.Processes)
+		}
+	})
 	t.Run("architecture without a build", func(t *testing.T) {
 		run(t, h, `printf '#!/bin/sh\n[ "$1" != -m ] || exec echo riscv64\nexec /usr/bin/uname "$@"\n' >/usr/local/bin/uname; chmod +x /usr/local/bin/uname`)
 		s.reconnect()

@@ -52,6 +52,13 @@ func newHostCommand() *cobra.Command {
 		newFaultCommand("fault", "Break a process, wait, and mend it", host.Fault),
 		newFaultCommand("watchdog", "Break and mend a process for host fault", host.Watchdog),
 		newSuperviseCommand(),
+		&cobra.Command{
+			Use:    "await DIR DATA",
+			Short:  "Wait for the end of a server that somebody else started, whose place this process takes",
+			Hidden: true,
+			Args:   cobra.ExactArgs(2),
+			RunE:   func(cmd *cobra.Command, args []string) error { return host.Await(cmd.Context(), args[0], args[1]) },
+		},
 	)
 	return cmd
 }

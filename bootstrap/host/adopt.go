@@ -6,12 +6,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2"
 
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/service"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/redisconf"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
@@ -24,6 +27,11 @@ type adoption struct {
 	Nodes string `json:"nodes"`
 	// Names are what its data files are called, by directive: its processes may share a directory.
 	Names map[string]string `json:"names"`
+	// Unit is the systemd unit that ran it; empty if none did.
+	Unit string `json:"unit,omitempty"`
+	// User and Group own its data, and it runs as them on.
+	User  string `json:"user,omitempty"`
+	Group string `json:"group,omitempty"`
 	// PID is the process as it was found; 0 once it is ours.
 	PID int `json:"-"`
 }
@@ -75,11 +83,8 @@ func (a *apply) adopt(ctx context.Context, p *process) error {
 	if other.id != id {
 		return nil // Whoever it is, it is in the way.
 	}
-	if a.facts.Systemd {
-		return &spec.Failure{
-			Cause:  "process " + other.process.String() + " is to be taken over, and a host with systemd does not give up its services",
-			Advice: "Make a new cluster with this provider beside it and move the data over, or go on managing this one by its data source only.",
-		}
+	if err := a.mayAdopt(ctx, other); err != nil {
+		return err
 	}
 	p.adopted = &adoption{Dir: other.config["dir"], Nodes: other.config["cluster-config-file"], PID: other.process.PID, Names: map[string]string{}}
 	for _, name := range dataNames() {
@@ -90,7 +95,62 @@ func (a *apply) adopt(ctx context.Context, p *process) error {
 	if password := other.config["requirepass"]; password != "" {
 		p.old = redisconf.File{one("requirepass", password), one("masterauth", other.config["masterauth"])}
 	}
-	return nil
+	if !a.facts.Systemd {
+		return nil
+	}
+	if p.adopted.Unit, err = service.UnitOf(ctx, other.process.PID); err != nil {
+		return err
+	}
+	owner, err := ownerOf(other)
+	p.adopted.User, p.adopted.Group = owner.user, owner.group
+	return err
+}
+
+// mayAdopt refuses a server with settings that it would lose when it starts with
+// our redis.conf: CONFIG GET does not show them, or they are files of its own.
+func (a *apply) mayAdopt(ctx context.Context, other stranger) error {
+	var lost []string
+	if users, err := other.client.Do(ctx, "ACL", "USERS").StringSlice(); err == nil {
+		for _, user := range users {
+			if user != "default" {
+				lost = append(lost, "ACL user "+user)
+			}
+		}
+	}
+	if other.config["tls-port"] != "0" && other.config["tls-port"] != "" {
+		lost = append(lost, "TLS on port "+other.config["tls-port"])
+	}
+	if modules, err := other.client.Do(ctx, "MODULE", "LIST").Slice(); err == nil && a.req.Config["loadmodule"] == "" {
+		for _, module := range modules {
+			if text := fmt.Sprint(module); strings.Contains(text, ".so") { // Those that are part of the server have no file.
+				lost = append(lost, "the module "+text+", which config does not load")
+			}
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return &spec.Failure{
+		Cause:  fmt.Sprintf("process %s is to be taken over, and would lose at its next start: %s", other.process, strings.Join(lost, ", ")),
+		Advice: "Take these away from it first, or go on managing this cluster by its data source only.",
+	}
+}
+
+// ownerOf is whom the server runs as, to whom its data belong.
+func ownerOf(other stranger) (identity, error) {
+	id, err := identityOfFile(fmt.Sprintf("/proc/%d", other.process.PID))
+	if err != nil || id.uid != 0 {
+		return id, err
+	}
+	dir, err := identityOfFile(other.config["dir"])
+	if err == nil && dir.uid != 0 {
+		err = &spec.Failure{
+			Cause: fmt.Sprintf("process %s runs as root, and its directory %s belongs to %s: a service that has no more rights than it needs could not read the data",
+				other.process, other.config["dir"], dir.user),
+			Advice: "Have its own service run it as that user (User= in its unit, and chown its files), or give the directory to root.",
+		}
+	}
+	return id, err
 }
 
 // removeData deletes the data of a process that was adopted. The directory may

@@ -37,12 +37,15 @@ func Apply(ctx context.Context, log hclog.Logger, req spec.HostApply) (spec.Host
 		{"change running processes", a.changeRunning},
 		{"write files", a.writeFiles},
 		{"define services", a.define},
+		{"take services out of the way", a.displace},
 		{"start processes", a.start},
+		{"finish the installation", a.finishInstall},
 		{"wait until processes are ready", a.awaitReady},
 		{"turn append-only files on", a.turnLogsOn},
 	} {
 		log.Debug(p.title, spec.LogPhase, p.title)
 		if err := p.run(ctx); err != nil {
+			err = errors.Join(err, a.finishInstall(context.WithoutCancel(ctx)))
 			a.end()
 			return spec.HostResult{}, failure(req.HostName, p.title, explainSpace(err, req.BaseDir))
 		}
@@ -65,7 +68,9 @@ type apply struct {
 	turn    *turn
 	facts   spec.Facts
 	program server.Program
-	control service.Control
+	// afterInstall is what is left to do of an installation; nil if there was none.
+	afterInstall func(context.Context) error
+	control      service.Control
 	// identity is whom the processes run as, where they are units.
 	identity  identity
 	processes []*process
@@ -86,6 +91,8 @@ type process struct {
 	oldText string
 	// snapshot says that it is to start with its snapshot, since it has no append-only file yet.
 	snapshot bool
+	// owner is whom it runs as.
+	owner identity
 	// adopted is set if somebody else started it.
 	adopted *adoption
 	// logged is the length of its log before it was started.

@@ -4,6 +4,7 @@ package host
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -170,7 +171,11 @@ func newFault(ctx context.Context, req spec.HostFault) (*fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fault{req: req, control: controlOf(facts), def: definitionOf(req.Place, req.Node.Port)}
+	def, err := definitionAt(req.Place, req.Node.Port)
+	if err != nil {
+		return nil, err
+	}
+	f := &fault{req: req, control: controlOf(facts), def: def}
 	switch req.Kind {
 	case spec.FaultStop, spec.FaultKill, spec.FaultPause:
 	case spec.FaultIsolate:
@@ -207,6 +212,20 @@ func (f *fault) pid(ctx context.Context) (int, error) {
 	return states[0].PID, nil
 }
 
+// unit is the one that the process runs in: of one that was taken over, that may
+// still be the one that started it.
+func (f *fault) unit(ctx context.Context) (string, error) {
+	if f.def.Data == "" {
+		return f.def.Unit, nil
+	}
+	pid, err := f.pid(ctx)
+	if err != nil || pid == 0 {
+		return f.def.Unit, err
+	}
+	unit, err := service.UnitOf(ctx, pid)
+	return cmp.Or(unit, f.def.Unit), err
+}
+
 func (f *fault) inject(ctx context.Context) error {
 	switch f.req.Kind {
 	case spec.FaultStop:
@@ -216,7 +235,11 @@ func (f *fault) inject(ctx context.Context) error {
 	case spec.FaultPause:
 		return f.signal(ctx, syscall.SIGSTOP)
 	case spec.FaultIsolate:
-		return isolate(ctx, f.req.Node, f.def.Unit)
+		unit, err := f.unit(ctx)
+		if err != nil {
+			return err
+		}
+		return isolate(ctx, f.req.Node, unit)
 	default:
 		return fmt.Errorf("fault %q", f.req.Kind)
 	}

@@ -21,7 +21,7 @@ import (
 // writeFiles makes each process's directory and its redis.conf.
 func (a *apply) writeFiles(ctx context.Context) error {
 	// A package that is still to be installed brings its user.
-	if a.identity.missing && a.program.Binary != "" {
+	if slices.ContainsFunc(a.processes, func(p *process) bool { return p.owner.missing }) && a.program.Binary != "" {
 		err := a.do(ctx, spec.Change{What: "create the system user " + a.identity.user}, func(ctx context.Context) error {
 			var err error
 			a.identity, err = a.identity.create(ctx, a.facts)
@@ -32,6 +32,9 @@ func (a *apply) writeFiles(ctx context.Context) error {
 		}
 	}
 	for _, p := range a.processes {
+		if p.owner.missing {
+			p.owner = a.identity
+		}
 		if err := a.writeProcess(ctx, p); err != nil {
 			return fmt.Errorf("node %s: %w", p.node.Name, err)
 		}
@@ -60,7 +63,7 @@ func (a *apply) writeProcess(ctx context.Context, p *process) error {
 		if err := os.MkdirAll(p.conf.home, 0o755); err != nil {
 			return err
 		}
-		if err := errors.Join(os.Chmod(p.conf.home, processDirMode), a.chown(p.conf.home)); err != nil {
+		if err := errors.Join(os.Chmod(p.conf.home, processDirMode), p.chown(p.conf.home)); err != nil {
 			return err
 		}
 		if p.adopted != nil {
@@ -76,11 +79,11 @@ func (a *apply) writeProcess(ctx context.Context, p *process) error {
 	})
 }
 
-func (a *apply) chown(path string) error {
-	if a.identity.user == "" {
+func (p *process) chown(path string) error {
+	if p.owner.user == "" {
 		return nil
 	}
-	return os.Chown(path, a.identity.uid, a.identity.gid)
+	return os.Chown(path, p.owner.uid, p.owner.gid)
 }
 
 func (a *apply) writeConf(p *process, text string) error {
@@ -89,8 +92,8 @@ func (a *apply) writeConf(p *process, text string) error {
 		return err
 	}
 	defer func() { _ = f.Cleanup() }()
-	if a.identity.user != "" {
-		if err := f.Chown(0, a.identity.gid); err != nil {
+	if p.owner.user != "" {
+		if err := f.Chown(0, p.owner.gid); err != nil {
 			return err
 		}
 	}
@@ -114,7 +117,7 @@ func (a *apply) ownedRight(p *process) bool {
 		return false
 	}
 	sys, ok := st.Sys().(*syscall.Stat_t)
-	return ok && (a.identity.user == "" || sys.Uid == 0 && int(sys.Gid) == a.identity.gid)
+	return ok && (a.identity.user == "" || sys.Uid == 0 && int(sys.Gid) == p.owner.gid)
 }
 
 // confChange says in words what changes in a redis.conf, without values, of

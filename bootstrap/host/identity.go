@@ -52,6 +52,46 @@ func identityOf(f spec.Facts, flavor spec.Flavor) (identity, error) {
 	return id, err
 }
 
+// identityOfFile is the owner of a file.
+func identityOfFile(file string) (identity, error) {
+	st, err := os.Stat(file)
+	if err != nil {
+		return identity{}, err
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return identity{}, fmt.Errorf("%s has no owner", file)
+	}
+	id := identity{uid: int(sys.Uid), gid: int(sys.Gid)}
+	u, err := user.LookupId(strconv.Itoa(id.uid))
+	if err != nil {
+		return id, err
+	}
+	g, err := user.LookupGroupId(strconv.Itoa(id.gid))
+	if err != nil {
+		return id, err
+	}
+	id.user, id.group = u.Username, g.Name
+	return id, nil
+}
+
+// identityNamed looks up a user and a group.
+func identityNamed(userName, groupName string) (identity, error) {
+	id := identity{user: userName, group: groupName}
+	u, err := user.Lookup(userName)
+	if err != nil {
+		return id, err
+	}
+	g, err := user.LookupGroup(groupName)
+	if err != nil {
+		return id, err
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(g.Gid)
+	id.uid, id.gid = uid, gid
+	return id, errors.Join(err1, err2)
+}
+
 // create makes the user, as the server's package would have.
 func (id identity) create(ctx context.Context, f spec.Facts) (identity, error) {
 	out, err := exec.CommandContext(ctx, "useradd", "--system", "--user-group", "--no-create-home",

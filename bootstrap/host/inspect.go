@@ -34,7 +34,11 @@ func inspect(ctx context.Context, req spec.HostInspect) (spec.HostResult, error)
 	r := spec.HostResult{Facts: facts}
 	var defs []service.Definition
 	for _, n := range req.Nodes {
-		defs = append(defs, definitionOf(req.Place, n.Port))
+		def, err := definitionAt(req.Place, n.Port)
+		if err != nil {
+			return r, fmt.Errorf("node %s: %w", n.Name, err)
+		}
+		defs = append(defs, def)
 	}
 	states, err := controlOf(facts).Observe(ctx, defs)
 	if err != nil {

@@ -60,8 +60,19 @@ func (a *apply) provide(ctx context.Context) (server.Program, error) {
 		if a.req.DryRun {
 			return server.Program{}, nil
 		}
+		a.afterInstall = todo.After
 	}
 	return todo.Program(ctx)
+}
+
+// finishInstall does what is left of an installation, while the processes start.
+func (a *apply) finishInstall(ctx context.Context) error {
+	if a.afterInstall == nil {
+		return nil
+	}
+	finish := a.afterInstall
+	a.afterInstall = nil
+	return finish(ctx)
 }
 
 // validate has the server read the configuration; where it is not installed yet, a dry run leaves that out.

@@ -34,6 +34,9 @@ func (a *apply) observe(ctx context.Context) error {
 		if err := a.adopt(ctx, p); err != nil {
 			return fmt.Errorf("node %s: %w", n.Name, err)
 		}
+		if p.owner, err = a.ownerFor(p); err != nil {
+			return fmt.Errorf("node %s: %w", n.Name, err)
+		}
 		a.processes = append(a.processes, p)
 	}
 	if err := a.settlePassword(); err != nil {
@@ -59,6 +62,22 @@ func (a *apply) observe(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ownerFor is whom p runs as: whoever its data belong to, also when the server
+// becomes one of another flavor, and else the user of the server's package.
+func (a *apply) ownerFor(p *process) (identity, error) {
+	if a.identity.user == "" {
+		return a.identity, nil
+	}
+	if p.adopted != nil && p.adopted.User != "" {
+		return identityNamed(p.adopted.User, p.adopted.Group)
+	}
+	owner, err := identityOfFile(a.req.ProcessDir(p.node.Port))
+	if err != nil || owner.uid == 0 || a.identity.user == "root" {
+		return a.identity, nil //nolint:nilerr // It is still to be made, or its owner is gone.
+	}
+	return owner, nil
 }
 
 // readConf reads the redis.conf of a process. One that cannot be parsed counts as
@@ -133,10 +152,10 @@ const files = 65536
 func (a *apply) definition(p *process) service.Definition {
 	d := definitionOf(a.req.Place, p.node.Port)
 	if p.adopted != nil {
-		d.Data = p.adopted.Dir
+		d.Data, d.Await = p.adopted.Dir, awaitCommand(a.req.Place)
 	}
 	d.Binary, d.NoFile, d.Notify = a.program.Binary, files, a.program.Systemd
-	d.User, d.Group = a.identity.user, a.identity.group
+	d.User, d.Group = p.owner.user, p.owner.group
 	for name, value := range a.req.Config {
 		// The server needs some files for itself.
 		const own = 1024
@@ -145,6 +164,16 @@ func (a *apply) definition(p *process) service.Definition {
 		}
 	}
 	return d
+}
+
+// definitionAt is definitionOf for a process that may have been adopted.
+func definitionAt(place spec.Place, port int) (service.Definition, error) {
+	d := definitionOf(place, port)
+	adopted, err := adoptionOf(place, port)
+	if adopted != nil {
+		d.Data, d.Await = adopted.Dir, awaitCommand(place)
+	}
+	return d, err
 }
 
 // definitionOf is the part of a definition that follows from the place alone.

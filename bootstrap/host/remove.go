@@ -135,13 +135,24 @@ func (r *removal) stop(ctx context.Context) error {
 		return err
 	}
 	var defs []service.Definition
+	var displaced []string
 	for _, port := range r.ports {
-		defs = append(defs, definitionOf(r.req.Place, port))
+		def, err := definitionAt(r.req.Place, port)
+		if err != nil {
+			return err
+		}
+		defs = append(defs, def)
+		if adopted, err := adoptionOf(r.req.Place, port); err == nil && adopted != nil && adopted.Unit != "" {
+			displaced = append(displaced, adopted.Unit)
+		}
 	}
 	control := controlOf(f)
 	removed, err := control.Remove(ctx, defs)
 	r.removed = append(r.removed, removed...)
-	return err
+	if err != nil || len(displaced) == 0 || !f.Systemd {
+		return err
+	}
+	return service.Release(ctx, displaced)
 }
 
 func (r *removal) deleteFiles(context.Context) error {

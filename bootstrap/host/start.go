@@ -28,7 +28,7 @@ const (
 func (a *apply) define(ctx context.Context) error {
 	var defs []service.Definition
 	for _, p := range a.processes {
-		p.def.User, p.def.Group = a.identity.user, a.identity.group
+		p.def.User, p.def.Group = p.owner.user, p.owner.group
 		if p.state.Defined && p.state.Enabled || p.held && !a.req.DryRun {
 			continue // one that is held must not come up with its host either
 		}

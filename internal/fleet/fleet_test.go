@@ -100,8 +100,23 @@ func TestBinaryIsPushedOnceAndReplaced(t *testing.T) {
 	if third := call(script + "# another build\n"); os.SameFile(second, third) {
 		t.Error("another build was not pushed, or over the file of a program that may run")
 	}
-	if entries, _ := os.ReadDir(filepath.Join(base, "bin")); len(entries) != 1 {
-		t.Errorf("the push left %v", entries)
+	damaged := filepath.Join(base, "bin", "redis-bootstrap")
+	file, err := os.OpenFile(damaged, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteString("exit 1\n"); err != nil || file.Close() != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(damaged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fourth := call(script + "# another build\n"); os.SameFile(before, fourth) {
+		t.Error("a binary that somebody wrote to was taken for the one that was pushed")
+	}
+	if entries, _ := os.ReadDir(filepath.Join(base, "bin")); len(entries) != 2 {
+		t.Errorf("the push left %v, want the binary and its hash", entries)
 	}
 }
 

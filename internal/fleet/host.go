@@ -30,6 +30,8 @@ type Host struct {
 	mu sync.Mutex
 	// bin is the path of redis-bootstrap there, once it is known to be this build.
 	bin string
+	// facts are what the host said of itself, as choose takes them; nil if it was not asked yet.
+	facts []string
 	// lent is the file that holds the binary, if it was borrowed.
 	lent *os.File
 	// skew is how far the host's clock is ahead of ours, as far as is known.
@@ -42,8 +44,15 @@ func (h *Host) Prepare(ctx context.Context) error {
 	return err
 }
 
-// Has says whether there is a directory dir on the host.
+// Has says whether there is a directory dir on the host. The first question
+// also finds out which redis-bootstrap is there, which is asked next.
 func (h *Host) Has(ctx context.Context, dir string) (bool, error) {
+	h.mu.Lock()
+	if h.bin == "" && h.facts == nil && (!h.borrow || !h.Local) {
+		defer h.mu.Unlock()
+		return h.ask(ctx, dir)
+	}
+	h.mu.Unlock()
 	err := h.shell(ctx, nil, nil, `test -d "$1"`, dir)
 	if exit := new(reach.ExitError); errors.As(err, &exit) && exit.Code == 1 {
 		return false, nil
@@ -73,7 +82,7 @@ func (h *Host) Leave(ctx context.Context) error {
 for entry in * .[!.]*; do
 	case "$entry" in bin|.lock|'*'|'.[!.]*') ;; *) exit 0 ;; esac
 done
-rm -f .lock bin/redis-bootstrap bin/.redis-bootstrap.* && { rmdir bin 2>/dev/null || :; }
+rm -f .lock bin/redis-bootstrap bin/redis-bootstrap.sum bin/.redis-bootstrap.* && { rmdir bin 2>/dev/null || :; }
 cd / && { rmdir "$1" 2>/dev/null || :; }`, h.BaseDir)
 	h.forgetBinary()
 	return h.fail("delete redis-bootstrap", err)
@@ -90,18 +99,13 @@ func (h *Host) binary(ctx context.Context) (string, error) {
 	if h.borrow && h.Local {
 		return h.lend()
 	}
-	bin := path.Join(h.BaseDir, "bin", "redis-bootstrap")
-	var facts bytes.Buffer
-	begin := time.Now()
-	err := h.shell(ctx, nil, &facts, `uname -s; uname -m; date +%s; if test -x "$1"; then sha256sum "$1"; fi`, bin)
-	if err != nil {
-		return "", h.fail("ask for the architecture", err)
+	bin := h.path()
+	if h.facts == nil {
+		if _, err := h.ask(ctx, h.BaseDir); err != nil {
+			return "", err
+		}
 	}
-	said := strings.Fields(facts.String())
-	if len(said) > 2 {
-		h.clock(begin, time.Now(), said[2])
-	}
-	build, there, err := h.choose(said)
+	build, there, err := h.choose(h.facts)
 	if err != nil {
 		return "", err
 	}
@@ -115,11 +119,42 @@ func (h *Host) binary(ctx context.Context) (string, error) {
 	return bin, nil
 }
 
+// path is where the binary lies.
+func (h *Host) path() string { return path.Join(h.BaseDir, "bin", "redis-bootstrap") }
+
+// ask finds out the host's facts, and whether it has the directory dir. The hash
+// of a binary is worth a tenth of a second of a small host's processor: it is
+// noted beside the file when that is pushed, with what tells that the file has
+// not been touched since.
+func (h *Host) ask(ctx context.Context, dir string) (there bool, err error) {
+	var out bytes.Buffer
+	begin := time.Now()
+	err = h.shell(ctx, nil, &out, `if test -d "$2"; then echo yes; else echo no; fi
+uname -s; uname -m; date +%s
+test -x "$1" || exit 0
+if read -r hash noted 2>/dev/null <"$1.sum" && test "$noted" = "$(stat -c '%i %s %Y %Z' "$1")"; then
+	echo "$hash"
+else
+	sha256sum "$1"
+fi`, h.path(), dir)
+	if err != nil {
+		return false, h.fail("ask for the architecture", err)
+	}
+	said := strings.Fields(out.String())
+	if len(said) > 0 {
+		there, h.facts = said[0] == "yes", said[1:]
+	}
+	if len(h.facts) > 2 {
+		h.clock(begin, time.Now(), h.facts[2])
+	}
+	return there, nil
+}
+
 // forgetBinary has the next call look for the binary again.
 func (h *Host) forgetBinary() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.bin = ""
+	h.bin, h.facts = "", nil
 }
 
 // choose picks the build for a host that said facts (system, machine, time, hash
@@ -153,7 +188,8 @@ trap 'rm -f "$new"' EXIT
 gzip -dc >"$new" || { df -h "$new" >&2; exit 1; }
 echo "$2  $new" | sha256sum -c - >/dev/null
 chmod 755 "$new"
-mv -f "$new" "$1"`, bin, build.SHA256)
+mv -f "$new" "$1"
+echo "$2 $(stat -c '%i %s %Y %Z' "$1")" >"$1.sum"`, bin, build.SHA256)
 	return h.fail("push redis-bootstrap to "+bin, explainSpace(bin, err))
 }
 

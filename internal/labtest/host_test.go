@@ -3,6 +3,7 @@
 package labtest_test
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -20,34 +21,34 @@ func TestBlankHostsBecomeACluster(t *testing.T) {
 		image   lab.Image
 		flavor  spec.Flavor
 		version string
+		// upgrade begins with this machine's own Redis, and goes over to the package while it is in use.
+		upgrade bool
 	}{
-		{lab.Bookworm, spec.FlavorRedis, "7.0."},
-		{lab.Trixie, spec.FlavorRedis, "8.0."},
-		{lab.Trixie, spec.FlavorValkey, "8.1."},
+		{lab.Bookworm, spec.FlavorRedis, "7.0.", false},
+		{lab.Trixie, spec.FlavorRedis, "8.0.", false},
+		{lab.Trixie, spec.FlavorValkey, "8.1.", true},
 	} {
 		t.Run(string(c.image)+" "+string(c.flavor), func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, lab.Options{Hosts: 3, Image: c.image})
 			ports := []int{6379, 6380}
-			var group errgroup.Group
-			for _, h := range s.lab.Hosts {
-				group.Go(func() error {
-					req := s.apply(h, ports...)
-					req.Server.Flavor = c.flavor
-					res, err := try[spec.HostResult](s, h, "host apply", req)
-					if err == nil && !strings.HasPrefix(res.Facts.ServerVersion, c.version) {
-						t.Errorf("%s runs %s, want %s", h.Name, res.Facts.ServerVersion, c.version)
-					}
-					return err
-				})
-			}
-			if err := group.Wait(); err != nil {
-				t.Fatal(err)
-			}
 			a := s.lab.Hosts[0]
-			formed := call[spec.ClusterResult](s, a, "cluster apply", spec.ClusterApply{
-				Versioned: spec.V(), Name: "c", Nodes: s.nodes(ports...), ReplicasPerShard: 1, Auth: spec.Auth{Password: "correct horse"},
-			})
+			want := spec.Server{Flavor: c.flavor, Install: spec.InstallPackage}
+			var formed spec.ClusterResult
+			if old, ok := ownServer(t, s.lab.Hosts, c.upgrade); ok {
+				s.everywhere(old, "7.", ports...)
+				s.form(nil, ports...)
+				load := startLoadWith(t, s.ctx, a, a.Addr+":6379", "correct horse")
+				formed = s.form(s.everywhere(want, c.version, ports...), ports...)
+				seen := load.stop()
+				t.Logf("the upgrade: %d operations, %d failed, %d writes lost, longest %.0f ms", seen.Operations, seen.FailedOperations, seen.LostWrites, seen.Latency.Max)
+				if seen.Operations == 0 || seen.FailedOperations > 0 || seen.LostWrites > 0 || len(formed.Steps) == 0 {
+					t.Errorf("%d operations, %d failed, lost %q; steps %q", seen.Operations, seen.FailedOperations, seen.LostKeys, formed.Steps)
+				}
+			} else {
+				s.everywhere(want, c.version, ports...)
+				formed = s.form(nil, ports...)
+			}
 			if formed.Status.Health != spec.HealthOK || formed.Status.SlotsOK != spec.Slots {
 				t.Fatalf("formed as %+v", formed.Status)
 			}
@@ -73,6 +74,72 @@ func TestBlankHostsBecomeACluster(t *testing.T) {
 			}
 		})
 	}
+}
+
+// everywhere applies to all hosts, and says which nodes have to be restarted for it.
+func (s *site) everywhere(server spec.Server, version string, ports ...int) (restart []string) {
+	s.t.Helper()
+	results := make([]spec.HostResult, len(s.lab.Hosts))
+	var group errgroup.Group
+	for i, h := range s.lab.Hosts {
+		group.Go(func() (err error) {
+			req := s.apply(h, ports...)
+			req.Server = server
+			results[i], err = try[spec.HostResult](s, h, "host apply", req)
+			if got := results[i].Facts.ServerVersion; err == nil && !strings.HasPrefix(got, version) {
+				s.t.Errorf("%s has %s, want %s", h.Name, got, version)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, r := range results {
+		for _, p := range r.Processes {
+			if p.RestartNeeded {
+				restart = append(restart, p.Node)
+			}
+		}
+	}
+	return restart
+}
+
+// form makes the processes on all hosts one cluster, with those restarted that have to be.
+func (s *site) form(restart []string, ports ...int) spec.ClusterResult {
+	s.t.Helper()
+	return call[spec.ClusterResult](s, s.lab.Hosts[0], "cluster apply", spec.ClusterApply{
+		Versioned: spec.V(), Name: "c", Nodes: s.nodes(ports...), ReplicasPerShard: 1, Restart: restart, Auth: spec.Auth{Password: "correct horse"},
+	})
+}
+
+// ownServer puts this machine's own Redis 7 on hosts of another Debian, with the
+// libraries that they lack.
+func ownServer(t *testing.T, hosts []*lab.Host, wanted bool) (spec.Server, bool) {
+	t.Helper()
+	if !wanted {
+		return spec.Server{}, false
+	}
+	version, err := exec.CommandContext(t.Context(), "redis-server", "--version").Output()
+	if err != nil || !strings.Contains(string(version), "v=7.") {
+		t.Logf("no upgrade: this machine's own Redis is no 7: %s %v", version, err)
+		return spec.Server{}, false
+	}
+	files, err := exec.CommandContext(t.Context(), "sh", "-euc", `server=$(command -v redis-server)
+ldd "$server" | awk '$2 == "=>" { print $3 }' | xargs tar -ch --transform 's,.*/,,' "$server" 2>/dev/null`).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range hosts {
+		if err := feed(t.Context(), h, `mkdir -p /opt/redis && tar -x -C /opt/redis
+for library in /opt/redis/lib*; do
+	ls /lib/*/"${library##*/}" >/dev/null 2>&1 || cp "$library" /usr/local/lib
+done
+ldconfig`, string(files)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return spec.Server{Flavor: spec.FlavorRedis, Install: spec.InstallPreinstalled, Path: "/opt/redis/redis-server"}, true
 }
 
 // applyAs is apply for another flavor.

@@ -191,6 +191,11 @@ type hostLoad struct {
 
 func startLoad(t *testing.T, ctx context.Context, h *lab.Host, addr string) hostLoad { //nolint:revive // t comes first in tests.
 	t.Helper()
+	return startLoadWith(t, ctx, h, addr, password)
+}
+
+func startLoadWith(t *testing.T, ctx context.Context, h *lab.Host, addr, password string) hostLoad { //nolint:revive // t comes first in tests.
+	t.Helper()
 	cmd, err := h.Command(ctx, "sh", "-c", "echo $$ >/run/load.pid; exec "+baseDir+"/bin/redis-bootstrap load --verify --json --duration 10m "+
 		"--rate 300 --clients 4 --key-prefix load: --key-maximum 500 --password-file - "+addr)
 	if err != nil {

@@ -21,6 +21,9 @@ type Installation struct {
 	Version Version
 	// Do installs it. Cut off, it can be done again.
 	Do func(context.Context) error
+	// After ends the installation; nil if there is nothing left to do. It can wait
+	// until the processes have been started, and has to be done even if they are not.
+	After func(context.Context) error
 	// Program finds it afterwards.
 	Program func(context.Context) (Program, error)
 }

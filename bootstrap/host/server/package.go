@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,6 +23,9 @@ import (
 // Nobody needs it where nothing but new packages came.
 const systemdOffline = "SYSTEMD_OFFLINE=1"
 
+// unitDir is where systemd's units are enabled.
+const unitDir = "/etc/systemd/system"
+
 // killDelay is how long a command may take to end once it was asked to.
 const killDelay = 20 * time.Second
 
@@ -32,7 +37,7 @@ func Package(ctx context.Context, log hclog.Logger, want spec.Server) (*Installa
 			Advice: fmt.Sprintf("Install the server by other means and set server.install to %q, or set it to %q.", spec.InstallPreinstalled, spec.InstallSource),
 		}
 	}
-	a := &apt{log: log, want: want, name: BinaryName(want.Flavor), policy: policyFile}
+	a := &apt{log: log, want: want, name: BinaryName(want.Flavor), policy: policyFile, units: unitDir}
 	in := &Installation{
 		// The package's own path: another program earlier in PATH is not what was asked for.
 		Program: func(ctx context.Context) (Program, error) { return Examine(ctx, "/usr/bin/"+a.name) },
@@ -41,11 +46,15 @@ func Package(ctx context.Context, log hclog.Logger, want spec.Server) (*Installa
 	if err != nil {
 		return nil, err
 	}
+	held, fresh, err := a.held()
+	if err != nil {
+		return nil, err
+	}
+	a.fresh = installed == "" || fresh
 	if installed != "" && packageVersion(installed).Matches(want.Version) {
-		if held, err := a.held(); err != nil || !held {
-			return in, err
+		if held {
+			in.What, in.Do, in.After = "finish the installation of "+a.name, a.stopOwn, a.finish
 		}
-		in.What, in.Do = "finish the installation of "+a.name, a.finish
 		return in, nil
 	}
 	if os.Geteuid() != 0 {
@@ -58,7 +67,7 @@ func Package(ctx context.Context, log hclog.Logger, want spec.Server) (*Installa
 	if err != nil {
 		return nil, err
 	}
-	in.What, in.Do = "install "+a.name, a.install
+	in.What, in.Do, in.After = "install "+a.name, a.install, a.finish
 	if v, ok := choose(known, want.Version); ok {
 		in.What += " " + v
 		in.Version = packageVersion(v)
@@ -76,6 +85,10 @@ type apt struct {
 	name string
 	// policy is the file that says whether a package may start its service.
 	policy string
+	// units is where systemd's units are enabled.
+	units string
+	// fresh says that the package is new to this host, and so its own instance.
+	fresh bool
 }
 
 // packageVersion is the version of the program in a package: 5:7.0.15-1~deb12u1 holds 7.0.15.
@@ -135,8 +148,8 @@ func parseMadison(out, name string) []string {
 	return versions
 }
 
-// install installs the package. The instance that the package would start by
-// itself is kept from starting, now and with the host.
+// install installs the package. Its own instance is kept from starting now;
+// finish keeps it from starting with the host.
 func (a *apt) install(ctx context.Context) error {
 	if err := a.hold(); err != nil {
 		return err
@@ -146,7 +159,7 @@ func (a *apt) install(ctx context.Context) error {
 		// Its service was not started, and shall not be by a policy that we leave behind.
 		return errors.Join(err, a.releaseHold())
 	}
-	return a.finish(ctx)
+	return nil
 }
 
 // installChosen tries with the lists that are there, and once more with fresh ones.
@@ -226,20 +239,54 @@ func reloadAfter(ctx context.Context, log hclog.Logger, command, out string) err
 	return err
 }
 
-// finish keeps the package's own instance from starting with the host, and puts the policy back.
-func (a *apt) finish(ctx context.Context) error {
-	if systemdRuns() {
-		if _, err := run(ctx, a.log, "/", []string{systemdOffline}, "systemctl", "disable", a.name+".service"); err != nil {
-			return err
-		}
-		// The policy kept it from starting, unless it ran before; most often systemd does not even know it yet.
-		const notLoaded = 5
-		_, err := run(ctx, a.log, "/", nil, "systemctl", "stop", a.name+".service")
-		if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != notLoaded) {
+// finish keeps the instance of a package that is new here from starting with the
+// host, and puts the policy back. One that was there before is somebody's own.
+func (a *apt) finish(context.Context) error {
+	if a.fresh && systemdRuns() {
+		if err := disable(a.units, a.name+".service"); err != nil {
 			return err
 		}
 	}
 	return a.releaseHold()
+}
+
+// stopOwn stops the package's own instance, which has started with the host if
+// that went down before the installation was finished.
+func (a *apt) stopOwn(ctx context.Context) error {
+	if !a.fresh || !systemdRuns() {
+		return nil
+	}
+	_, err := run(ctx, a.log, "/", nil, "systemctl", "stop", a.name+".service")
+	const notLoaded = 5
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == notLoaded {
+		return nil
+	}
+	return err
+}
+
+// disable takes away the links in dir, systemd's directory of units, by which
+// unit starts with the host. It is what "systemctl disable" does, but for the old
+// scripts beside units, which systemd does not heed and which take ten times as long.
+func disable(dir, unit string) error {
+	links, err := filepath.Glob(filepath.Join(dir, "*.wants", unit))
+	if err != nil {
+		return err
+	}
+	aliases, err := filepath.Glob(filepath.Join(dir, "*.service"))
+	if err != nil {
+		return err
+	}
+	for _, alias := range aliases {
+		if to, err := os.Readlink(alias); err == nil && filepath.Base(to) == unit {
+			links = append(links, alias)
+		}
+	}
+	for _, link := range links {
+		if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // systemdRuns is what sd_booted(3) says.

@@ -18,28 +18,37 @@ const policyText = `#!/bin/sh
 exit 101
 `
 
+// freshText follows it if the package is new to this host.
+const freshText = "# The package was not here before.\n"
+
 // aside is where a policy of somebody else waits meanwhile.
 func (a *apt) aside() string { return a.policy + ".before-redis-bootstrap" }
 
-// held says whether our policy is in place, as it is after an installation that was cut off.
-func (a *apt) held() (bool, error) {
+// held says whether our policy is in place, as it is after an installation that
+// was cut off, and whether that was of a package that is new to this host.
+func (a *apt) held() (held, fresh bool, err error) {
 	b, err := os.ReadFile(a.policy)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, false, nil
 	}
-	return strings.HasPrefix(string(b), policyText), err
+	rest, held := strings.CutPrefix(string(b), policyText)
+	return held, rest == freshText, err
 }
 
 // hold forbids packages to start services, in place of the policy that is there.
 func (a *apt) hold() error {
-	held, err := a.held()
+	held, _, err := a.held()
 	if err != nil || held {
 		return err
+	}
+	text := policyText
+	if a.fresh {
+		text += freshText
 	}
 	if err := os.Rename(a.policy, a.aside()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.WriteFile(a.policy, []byte(policyText), 0o755)
+	return os.WriteFile(a.policy, []byte(text), 0o755)
 }
 
 // releaseHold leaves the policy as it was.

@@ -88,7 +88,7 @@ func TestPolicyIsLeftAsItWas(t *testing.T) {
 			if err := errors.Join(a.hold(), a.hold()); err != nil {
 				t.Fatal(err)
 			}
-			if held, err := a.held(); !held || err != nil {
+			if held, _, err := a.held(); !held || err != nil {
 				t.Errorf("held %v, %v", held, err)
 			}
 			err := exec.CommandContext(t.Context(), a.policy).Run()
@@ -103,6 +103,32 @@ func TestPolicyIsLeftAsItWas(t *testing.T) {
 				t.Errorf("the policy is %q, was %q", after, before)
 			}
 		})
+	}
+}
+
+func TestPackagesOwnInstanceIsDisabled(t *testing.T) {
+	dir := t.TempDir()
+	wants := filepath.Join(dir, "multi-user.target.wants")
+	if err := os.Mkdir(wants, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{
+		"redis.service": "/lib/systemd/system/redis-server.service",
+		"other.service": "/lib/systemd/system/redis-server-other.service",
+		"multi-user.target.wants/redis-server.service": "/lib/systemd/system/redis-server.service",
+		"multi-user.target.wants/other.service":        "/lib/systemd/system/other.service",
+	} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(disable(dir, "redis-server.service"), disable(dir, "redis-server.service")); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "*.service"))
+	more, _ := filepath.Glob(filepath.Join(wants, "*"))
+	if want := []string{filepath.Join(dir, "other.service"), filepath.Join(wants, "other.service")}; !slices.Equal(append(left, more...), want) {
+		t.Errorf("left are %q and %q, want %q", left, more, want)
 	}
 }
 

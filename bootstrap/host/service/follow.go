@@ -29,14 +29,6 @@ func orphan(ctx context.Context, dir string) (int, error) {
 func (s *supervisor) follow(ctx context.Context) error {
 	pid := s.running
 	s.running = 0
-	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("watch process %d: %w", pid, err)
-	}
-	defer func() { _ = unix.Close(fd) }()
 	s.log.Printf("take over the server that runs, pid %d", pid)
 	s.ServerPID = pid
 	if err := publish(s.lock, s.report); err != nil {
@@ -45,6 +37,19 @@ func (s *supervisor) follow(ctx context.Context) error {
 	s.sayStarted()
 	stop := context.AfterFunc(ctx, func() { _ = end(context.WithoutCancel(ctx), pid, s.dir) })
 	defer stop()
+	return awaitExit(pid)
+}
+
+// awaitExit waits until the process pid is gone: the kernel says so, and nobody has to look.
+func awaitExit(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("watch process %d: %w", pid, err)
+	}
+	defer func() { _ = unix.Close(fd) }()
 	for {
 		// The descriptor becomes readable when the process ends.
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1) //nolint:gosec // G115: a descriptor is small.

@@ -25,6 +25,10 @@ type Definition struct {
 	// Data is where the process has its data, if that is another directory: a
 	// process that somebody else started keeps its own.
 	Data string `json:"data,omitempty"`
+	// Await is the command that waits for the server of a process that somebody
+	// else started, which our unit replaces when it ends: this program's Await,
+	// with Dir and Data behind it. It is only used where there is Data.
+	Await []string `json:"-"`
 	// Binary is the server program, absolute.
 	Binary string `json:"binary"`
 	// NoFile is the limit of open files.
@@ -38,6 +42,14 @@ type Definition struct {
 
 // Conf is the process's redis.conf.
 func (d Definition) Conf() string { return filepath.Join(d.Dir, "redis.conf") }
+
+// directories are those that the process writes to.
+func (d Definition) directories() []string {
+	if d.Data == "" {
+		return []string{d.Dir}
+	}
+	return []string{d.Dir, d.Data}
+}
 
 // ServerOf recognises the servers of d. Others may have their data in the
 // directory of one that was adopted, so that it is told by its port too, which

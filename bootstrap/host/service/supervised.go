@@ -52,7 +52,7 @@ func (Supervised) Observe(_ context.Context, defs []Definition) ([]State, error)
 			return nil, err
 		}
 		s := State{Enabled: true, Exits: r.Exits, LastExit: r.LastExit, Active: supervisor != 0, Binary: have.Binary}
-		s.Defined = have == Definition{Binary: def.Binary, NoFile: def.NoFile, Data: def.Data}
+		s.Defined = have.Binary == def.Binary && have.NoFile == def.NoFile && have.Data == def.Data
 		if p, err := proc.Get(r.ServerPID); supervisor != 0 && err == nil && serverOf(def.Dir)(p) {
 			s.PID = r.ServerPID
 		}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/google/renameio/v2"
 )
@@ -49,6 +50,12 @@ func (Systemd) Observe(ctx context.Context, defs []Definition) ([]State, error) 
 		}
 		s.Binary = unitBinary(string(text))
 		s.Defined = string(text) == unitText(def) && !exists(dropIn(def.Unit))
+		if def.Data != "" && s.PID == 0 {
+			// Somebody else's server may run still; our unit waits for its end, if it is there yet.
+			if s.PID, err = foreignServer(def); err != nil {
+				return nil, err
+			}
+		}
 		states[i] = s
 	}
 	return states, nil
@@ -137,8 +144,10 @@ func (Systemd) Start(ctx context.Context, defs []Definition) error {
 func (Systemd) Stop(ctx context.Context, defs []Definition) error {
 	// A paused process could not end.
 	_, _ = systemctl(ctx, append([]string{"kill", "--signal=SIGCONT"}, units(defs)...)...)
-	_, err := systemctl(ctx, append([]string{"stop"}, units(defs)...)...)
-	return err
+	if _, err := systemctl(ctx, append([]string{"stop"}, units(defs)...)...); err != nil {
+		return err
+	}
+	return endForeign(ctx, defs, syscall.SIGTERM)
 }
 
 // Kill implements Control.
@@ -157,8 +166,10 @@ func (s Systemd) Kill(ctx context.Context, def Definition) error {
 		return err
 	}
 	// The unit has failed now, or is about to; this waits for it.
-	_, err := systemctl(ctx, "stop", def.Unit)
-	return err
+	if _, err := systemctl(ctx, "stop", def.Unit); err != nil {
+		return err
+	}
+	return endForeign(ctx, []Definition{def}, syscall.SIGKILL)
 }
 
 // Words implements Control.

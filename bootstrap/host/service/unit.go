@@ -4,6 +4,7 @@ package service
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,10 @@ func unitText(d Definition) string {
 	line("")
 	line("[Service]")
 	line("Type=%s", kind)
+	if d.Data != "" {
+		// The server that somebody else started may run still, and is never joined by a second one.
+		line("ExecStartPre=-+%s %s %s", strings.Join(d.Await, " "), quoted(d.Dir), quoted(d.Data))
+	}
 	line("ExecStart=%s %s --supervised %s", quoted(d.Binary), quoted(d.Conf()), stop)
 	line("WorkingDirectory=%s", specifiers(d.Dir))
 	line("User=%s", d.User)
@@ -39,10 +44,12 @@ func unitText(d Definition) string {
 	line("TimeoutStopSec=%d", int(stopTimeout.Seconds()))
 	line("LimitNOFILE=%d", d.NoFile)
 	line("OOMScoreAdjust=-100")
-	for _, setting := range hardening(d.Dir) {
+	for _, setting := range hardening(d.directories()...) {
 		line("%s", setting)
 	}
-	line("ReadWritePaths=%s", quoted(d.Dir))
+	for _, dir := range d.directories() {
+		line("ReadWritePaths=%s", quoted(dir))
+	}
 	line("")
 	line("[Install]")
 	line("WantedBy=multi-user.target")
@@ -50,7 +57,7 @@ func unitText(d Definition) string {
 }
 
 // hardening takes from the process what a Redis server has no use for.
-func hardening(dir string) []string {
+func hardening(dirs ...string) []string {
 	settings := []string{
 		"NoNewPrivileges=yes",
 		"CapabilityBoundingSet=",
@@ -70,22 +77,20 @@ func hardening(dir string) []string {
 		"SystemCallArchitectures=native",
 	}
 	// Either would hide the process's own files where they lie below.
-	if !below(dir, "/home", "/root", "/run/user") {
+	if !below(dirs, "/home", "/root", "/run/user") {
 		settings = append(settings, "ProtectHome=yes")
 	}
-	if !below(dir, "/tmp", "/var/tmp") {
+	if !below(dirs, "/tmp", "/var/tmp") {
 		settings = append(settings, "PrivateTmp=yes")
 	}
 	return settings
 }
 
-func below(dir string, parents ...string) bool {
-	for _, parent := range parents {
-		if strings.HasPrefix(dir+"/", parent+"/") {
-			return true
-		}
-	}
-	return false
+// below says whether one of dirs is in one of parents.
+func below(dirs []string, parents ...string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool {
+		return slices.ContainsFunc(parents, func(parent string) bool { return strings.HasPrefix(dir+"/", parent+"/") })
+	})
 }
 
 // specifiers keeps systemd from reading a per cent sign in s as one of its own.

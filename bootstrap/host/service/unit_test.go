@@ -38,6 +38,10 @@ func TestUnitTextFollowsTheDefinition(t *testing.T) {
 		{"below /home", func(d *Definition) { d.Dir = "/home/u/c/7000" }, "ReadWritePaths=/home/u/c/7000\n", "ProtectHome"},
 		{"below /tmp", func(d *Definition) { d.Dir = "/tmp/c/7000" }, "ProtectHome=yes\n", "PrivateTmp"},
 		{"beside /tmp", func(d *Definition) { d.Dir = "/tmpfiles/c/7000" }, "PrivateTmp=yes\n", ""},
+		{"one that somebody else started", func(d *Definition) {
+			d.Data, d.Await = "/var/lib/redis", []string{"/var/lib/redis-fleet/bin/redis-bootstrap", "host", "await"}
+		}, "ExecStartPre=-+/var/lib/redis-fleet/bin/redis-bootstrap host await /var/lib/redis-fleet/c/7000 /var/lib/redis\n", ""},
+		{"its data", func(d *Definition) { d.Data = "/home/redis" }, "ReadWritePaths=/home/redis\n", "ProtectHome"},
 		{"a path with a space", func(d *Definition) { d.Dir = "/srv/a b/7000" }, `"/srv/a b/7000/redis.conf"`, ""},
 		{"a path with a per cent sign", func(d *Definition) { d.Dir = "/srv/%n/7000" }, "WorkingDirectory=/srv/%%n/7000\n", ""},
 	} {

@@ -5,13 +5,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
-	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
@@ -55,15 +54,11 @@ func Examine(ctx context.Context, binary string) (Program, error) {
 }
 
 // linksSystemd says whether the program was built to talk to systemd. One that
-// was not never reports that it is ready.
+// was not never reports that it is ready. The names of its libraries stand in a
+// program as they are; the package that reads programs would be a hundredth of ours.
 func linksSystemd(binary string) bool {
-	f, err := elf.Open(binary)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	libraries, err := f.ImportedLibraries()
-	return err == nil && slices.ContainsFunc(libraries, func(l string) bool { return strings.HasPrefix(l, "libsystemd.so") })
+	b, err := os.ReadFile(binary)
+	return err == nil && bytes.Contains(b, []byte("\x00libsystemd.so."))
 }
 
 // find looks for an installed program; empty if there is none. The directories

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ func (h *Host) writeFiles(base string) error {
 	files := []file{
 		{"etc/hostname", h.Name + "\n", 0o644, 0},
 		{"etc/hosts", "127.0.0.1 localhost\n127.0.1.1 " + h.Name + "\n", 0o644, 0},
-		{"etc/systemd/network/10-host0.network", fmt.Sprintf("[Match]\nName=host0\n[Network]\nAddress=%s\nLinkLocalAddressing=no\n", address), 0o644, 0},
+		{"etc/systemd/network/10-host0.network", fmt.Sprintf("[Match]\nName=host0\n[Link]\nMACAddress=%s\n[Network]\nAddress=%s\nLinkLocalAddressing=no\n", hardwareAddress(h.Addr), address), 0o644, 0},
 		{"etc/ssh/ssh_host_ed25519_key", h.key.Private, 0o600, 0},
 		{"etc/ssh/ssh_host_ed25519_key.pub", h.key.Public + "\n", 0o644, 0},
 	}
@@ -191,4 +192,11 @@ func (h *Host) writeAccounts(base string, users []user) error {
 		}
 	}
 	return nil
+}
+
+// hardwareAddress is made of the host's address, as Google's are: a host that
+// gets the address of another is reached at once, whoever remembers the other.
+func hardwareAddress(addr string) net.HardwareAddr {
+	ip := netip.MustParseAddr(addr).As4()
+	return net.HardwareAddr{0x42, 0x01, ip[0], ip[1], ip[2], ip[3]}
 }

@@ -71,12 +71,9 @@ func TestRecreatedInstances(t *testing.T) {
 	addrs := map[string]string{
 		"n1": "10.128.0.2", "n2": "10.128.0.3", "n3": "10.128.0.4", "n4": "10.128.0.5", "n5": "10.128.0.6", "n6": "10.128.0.7",
 	}
-	links, err := json.Marshal(makeInstances(t, ctx, l, addrs))
-	if err != nil {
-		t.Fatal(err)
-	}
+	links := makeInstances(t, ctx, l, addrs)
 	w := newWorkspace(t, ctx, l)
-	w.env = append(w.env, "TF_VAR_nodes="+string(links))
+	w.env = append(w.env, "TF_VAR_"+variable(t, "nodes", links))
 	write(t, filepath.Join(w.dir, "main.tf"), recreatedConfig)
 	w.run("init", "-no-color")
 	w.apply()
@@ -91,6 +88,7 @@ func TestRecreatedInstances(t *testing.T) {
 		}
 	}
 	load := startLoad(t, ctx, hostAt(t, l, addrs[replicas[0]]), addrs[replicas[0]]+":6379")
+	data.awaitMore()
 	again := make(map[string]string)
 	var group errgroup.Group
 	c := instancesClient(t, ctx, l)
@@ -129,6 +127,28 @@ func TestRecreatedInstances(t *testing.T) {
 		t.Errorf("status %q", status)
 	}
 	w.plansNothing()
+
+	// With create_before_destroy both instances are there when the node goes from one to the other.
+	t.Run("another instance under a node's name", func(t *testing.T) {
+		moving := ""
+		for name, n := range status {
+			if n["role"] == "primary" {
+				moving = name
+			}
+		}
+		links[moving] = makeInstances(t, ctx, l, map[string]string{moving + "-new": "10.128.0.30"})[moving+"-new"]
+		w.env = append(w.env, "TF_VAR_"+variable(t, "nodes", links))
+		load := startLoad(t, ctx, hostAt(t, l, addrs[primaries[0]]), addrs[primaries[0]]+":6379")
+		w.apply()
+		data.check()
+		if seen := load.stop(); seen.LostWrites > 0 || seen.Operations == 0 {
+			t.Errorf("%d of %d operations lost: %q", seen.LostWrites, seen.Operations, seen.LostKeys)
+		}
+		if left := run(t, hostAt(t, l, addrs[moving]), `ls -d /var/lib/redis-cluster 2>/dev/null || :; pgrep -a redis-server || :`); left != "" {
+			t.Errorf("left behind where the node was: %s", left)
+		}
+		w.plansNothing()
+	})
 	w.keepsSecrets()
 	w.run("destroy", "-auto-approve", "-no-color")
 }
@@ -164,6 +184,18 @@ func newDataSet(t *testing.T, l *lab.Lab, addr string) dataSet {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// awaitMore waits until somebody else has written something.
+func (d dataSet) awaitMore() {
+	d.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if n, err := d.client.DBSize(d.t.Context()).Result(); n > dataSetKeys {
+			return
+		} else if time.Now().After(deadline) {
+			d.t.Fatalf("the load does not begin: there are %d keys, %v", n, err)
+		}
+	}
 }
 
 // check reads all keys.
@@ -209,7 +241,7 @@ func startLoadWith(t *testing.T, ctx context.Context, h *lab.Host, addr, passwor
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	return hostLoad{t: t, stop: func() spec.LoadResult {
 		t.Helper()
-		run(t, h, "kill -INT $(cat /run/load.pid)")
+		run(t, h, "kill -INT $(cat /run/load.pid) || :") // one that has ended by itself says why
 		err := cmd.Wait()
 		var res spec.LoadResult
 		if jsonErr := json.Unmarshal(out.Bytes(), &res); jsonErr != nil {

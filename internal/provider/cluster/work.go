@@ -234,6 +234,10 @@ func (o order) cluster(at connection.Group, planOnly bool) spec.ClusterApply {
 	former := make([]spec.Node, len(o.former))
 	for i, p := range o.former {
 		former[i] = p.Node
+		// Another machine may have its name by now, and both are asked.
+		if slices.ContainsFunc(o.want.Processes, func(w connection.Process) bool { return w.Name == p.Name }) {
+			former[i].Name += " at " + p.Addr()
+		}
 	}
 	return spec.ClusterApply{
 		Versioned: spec.V(), Name: o.want.Cluster, Nodes: o.want.Nodes(), Former: former,

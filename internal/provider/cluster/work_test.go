@@ -45,4 +45,12 @@ func TestFormerGoesByHostAndPort(t *testing.T) {
 	if len(left) != 2 || left[0].Name != "b" || left[1].Name != "c" {
 		t.Errorf("former are %+v, want b at its old port, and c", left)
 	}
+
+	// Both b are asked, and the cluster tells nodes by their names.
+	left[0].Address = "10.0.0.2"
+	o := order{former: left}
+	o.want.Processes = want
+	if asked := o.cluster(o.want.Groups()[0], true).Former; asked[0].Name != "b at 10.0.0.2:1" || asked[1].Name != "c" {
+		t.Errorf("former are asked as %+v", asked)
+	}
 }

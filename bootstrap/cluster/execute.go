@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,8 +25,11 @@ type executor struct {
 	// stats of the nodes by name, as they were observed last.
 	stats map[string]Stats
 	// donor is a primary that has served before, and has the functions that new ones need.
-	donor    string
-	gates    gates
+	donor string
+	gates gates
+	turns turns
+	// attached names the nodes that were made replicas.
+	attached sync.Map
 	progress progress
 	// wanted names the nodes that the cluster is to have, each shard with so many replicas.
 	wanted   []string
@@ -224,63 +228,13 @@ func (e *executor) meet(ctx context.Context, c *redis.Client, s Step) error {
 // of pings after the introduction.
 func (e *executor) replicate(ctx context.Context, c *redis.Client, s Step) error {
 	id := e.ids[s.Target]
+	e.attached.Store(s.Node, true)
 	return poll(ctx, formTimeout, func(ctx context.Context) error {
 		err := c.ClusterReplicate(ctx, id).Err()
 		if isReply(err, "Unknown node") || isReply(err, "can only replicate a master") {
 			return again(err)
 		}
 		return err
-	})
-}
-
-// failover asks for a planned failover and waits until the replica is the primary.
-func (e *executor) failover(ctx context.Context, c *redis.Client, s Step) error {
-	args := []any{"CLUSTER", "FAILOVER"}
-	if s.Takeover {
-		args = append(args, "TAKEOVER")
-	}
-	if err := poll(ctx, syncTimeout, func(ctx context.Context) error {
-		info := parseInfo(c.Info(ctx, "replication").Val())
-		if info["role"] == "master" || s.Takeover || info["master_link_status"] == "up" {
-			return nil
-		}
-		return again(errors.New("its link to the primary is not up"))
-	}); err != nil {
-		return err
-	}
-	if err := c.Do(ctx, args...).Err(); err != nil && !isReply(err, "should send CLUSTER FAILOVER to a replica") {
-		return err
-	}
-	if err := e.awaitPromotion(ctx, c, args); err != nil || s.Takeover {
-		return err
-	}
-	// Were the old primary restarted before it knows, it would come back as one,
-	// refuse its clients for 2 s and only then learn better.
-	return poll(ctx, formTimeout, func(ctx context.Context) error {
-		replica, err := isReplica(ctx, e.f.client(s.Target))
-		if err == nil && !replica {
-			return again(fmt.Errorf("%s does not follow it yet", s.Target))
-		}
-		return err
-	})
-}
-
-// awaitPromotion waits until the replica is the primary. A planned failover that
-// the primary did not answer in 5 s is given up by the replica without a word, so it is asked again.
-func (e *executor) awaitPromotion(ctx context.Context, c *redis.Client, command []any) error {
-	asked := time.Now()
-	return poll(ctx, syncTimeout, func(ctx context.Context) error {
-		replica, err := isReplica(ctx, c)
-		if err != nil || !replica {
-			return err
-		}
-		if time.Since(asked) > 6*time.Second {
-			asked = time.Now()
-			if err := c.Do(ctx, command...).Err(); err != nil {
-				return err
-			}
-		}
-		return again(errors.New("it is still a replica"))
 	})
 }
 

@@ -32,10 +32,14 @@ type Build struct {
 	Gzip []byte
 	// SHA256 is the hash of the binary itself, 64 hex digits.
 	SHA256 string
+	binary []byte
 }
 
-// New gives the builds of this program.
-func New() *Builds { return From(files) }
+// New gives the builds of this program, the same ones each time: a process may
+// serve many providers, as tests do, and unpacks each build once.
+func New() *Builds { return ours() }
+
+var ours = sync.OnceValue(func() *Builds { return From(files) })
 
 // From gives the builds in a directory builds of files.
 func From(files fs.FS) *Builds { return &Builds{files: files, found: make(map[string]Build)} }
@@ -64,22 +68,26 @@ func (b *Builds) For(arch string) (Build, error) {
 		return Build{}, err
 	}
 	build := Build{Gzip: compressed}
-	hash := sha256.New()
-	if err := build.Unpack(hash); err != nil {
+	if build.binary, err = unpack(compressed); err != nil {
 		return Build{}, fmt.Errorf("the embedded redis-bootstrap for linux/%s is damaged: %w", arch, err)
 	}
-	build.SHA256 = hex.EncodeToString(hash.Sum(nil))
+	hash := sha256.Sum256(build.binary)
+	build.SHA256 = hex.EncodeToString(hash[:])
 	b.found[arch] = build
 	return build, nil
 }
 
+func unpack(compressed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
 // Unpack writes the binary, unpacked.
 func (b Build) Unpack(w io.Writer) error {
-	unpacked, err := gzip.NewReader(bytes.NewReader(b.Gzip))
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, unpacked) //nolint:gosec // G110: what is unpacked was packed by our own build.
+	_, err := w.Write(b.binary)
 	return err
 }
 

@@ -4,10 +4,12 @@ package acctest
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +26,12 @@ import (
 func Main(m *testing.M) int {
 	if os.Getenv("TF_ACC") == "" {
 		return m.Run()
+	}
+	// They wait for servers and for Terraform more than they work; -parallel, which
+	// is read after this, has the last word.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		fmt.Fprintln(os.Stderr, "TF_ACC is set and redis-server cannot be found:", err)

@@ -47,7 +47,8 @@ func healthy() []statecheck.StateCheck {
 	}
 }
 
-// nothing expects a plan of no changes.
+// nothing expects a plan of no changes. That the plan after an apply is one is
+// checked by the library, after each step.
 func nothing() resource.ConfigPlanChecks {
 	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 }
@@ -60,6 +61,7 @@ func client(t *testing.T, address, password string) *redis.Client {
 }
 
 func TestAccClusterIsFormedAndPlansNothingAfterwards(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.Providers(),
@@ -68,7 +70,6 @@ func TestAccClusterIsFormedAndPlansNothingAfterwards(t *testing.T) {
 				Config:            place.Cluster(""),
 				ConfigStateChecks: append(healthy(), has("id", knownvalue.StringExact("test")), has("endpoints", knownvalue.ListSizeExact(6))),
 			},
-			{Config: place.Cluster(""), ConfigPlanChecks: nothing()},
 			{
 				// What concerns no host leaves the topology known.
 				Config: place.Cluster("timeouts = { create = \"5m\" }"),
@@ -95,6 +96,7 @@ func TestAccClusterIsFormedAndPlansNothingAfterwards(t *testing.T) {
 }
 
 func TestAccClusterRepairsWhatWasStopped(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.Providers(),
@@ -119,7 +121,6 @@ func TestAccClusterRepairsWhatWasStopped(t *testing.T) {
 				ConfigStateChecks: healthy(),
 				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(this, plancheck.ResourceActionUpdate)}},
 			},
-			{Config: place.Cluster(""), ConfigPlanChecks: nothing()},
 		},
 	})
 }
@@ -169,6 +170,7 @@ func until(t *testing.T, holds func() bool) {
 }
 
 func TestAccRolesThatSwapAreNoDiff(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.Providers(),
@@ -213,6 +215,7 @@ func primaries(c *redis.Client) int {
 }
 
 func TestAccGoneIsPlannedAnew(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.Providers(),
@@ -239,6 +242,7 @@ func TestAccGoneIsPlannedAnew(t *testing.T) {
 }
 
 func TestAccDeletionProtection(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	protected := strings.Replace(place.Cluster(""), "deletion_protection = false", "deletion_protection = true", 1)
 	resource.Test(t, resource.TestCase{
@@ -254,6 +258,7 @@ func TestAccDeletionProtection(t *testing.T) {
 // What a creation that failed has left is removed by the next apply, also where
 // the cluster is protected; but never keys, whoever put them there.
 func TestAccFailedCreationIsReplaced(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	config := place.Cluster("")
 	protected := strings.Replace(config, "deletion_protection = false", "deletion_protection = true", 1)
@@ -303,6 +308,7 @@ func leaveKey(t *testing.T, place acctest.Place, i int) {
 }
 
 func TestAccClusterGrowsAndShrinks(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 8)
 	six, eight := place.ClusterOf(place.Nodes(0, 6), ""), place.Cluster("")
 	first := fmt.Sprintf("127.0.0.1:%d", place.Ports[0])
@@ -334,7 +340,6 @@ func TestAccClusterGrowsAndShrinks(t *testing.T) {
 				},
 				Config: eight, ConfigStateChecks: []statecheck.StateCheck{shards(4)}, Check: complete,
 			},
-			{Config: eight, ConfigPlanChecks: nothing()},
 			{
 				Config: six, ConfigStateChecks: []statecheck.StateCheck{shards(3)},
 				Check: resource.ComposeAggregateTestCheckFunc(complete, func(*terraform.State) error {
@@ -346,12 +351,12 @@ func TestAccClusterGrowsAndShrinks(t *testing.T) {
 					return nil
 				}),
 			},
-			{Config: six, ConfigPlanChecks: nothing()},
 		},
 	})
 }
 
 func TestAccPortInUseIsRefusedByThePlan(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", place.Ports[3]))
 	if err != nil {
@@ -368,6 +373,7 @@ func TestAccPortInUseIsRefusedByThePlan(t *testing.T) {
 }
 
 func TestAccImport(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	// An import calls nodes by address and port.
 	var nodes strings.Builder
@@ -445,7 +451,6 @@ func TestAccPasswordStaysSecret(t *testing.T) {
 		ProtoV6ProviderFactories: acctest.Providers(),
 		Steps: []resource.TestStep{
 			{Config: with(first, 1), ConfigStateChecks: healthy(), Check: resource.ComposeAggregateTestCheckFunc(opens(first), unseen)},
-			{Config: with(first, 1), ConfigPlanChecks: nothing()},
 			// Without a new version a new password is not looked at.
 			{Config: with(second, 1), ConfigPlanChecks: nothing()},
 			{Config: with(second, 2), ConfigStateChecks: healthy(), Check: resource.ComposeAggregateTestCheckFunc(opens(second), unseen)},
@@ -467,6 +472,7 @@ func read(t *testing.T, file string) string {
 }
 
 func TestAccBadInputIsRefusedByThePlan(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 7)
 	remote := `nodes = { for i in range(6) : "n${i}" => { address = "10.0.0.${i + 2}" } }`
 	tests := map[string]struct{ config, refusal string }{
@@ -484,6 +490,7 @@ func TestAccBadInputIsRefusedByThePlan(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: acctest.Providers(),
 				Steps:                    []resource.TestStep{{Config: test.config, PlanOnly: true, ExpectError: regexp.MustCompile(test.refusal)}},
@@ -493,6 +500,7 @@ func TestAccBadInputIsRefusedByThePlan(t *testing.T) {
 }
 
 func TestAccUnknownValuesAreNoError(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	config := `
 resource "terraform_data" "vm" {
@@ -503,12 +511,12 @@ resource "terraform_data" "vm" {
 		ProtoV6ProviderFactories: acctest.Providers(),
 		Steps: []resource.TestStep{
 			{Config: config, ConfigStateChecks: healthy()},
-			{Config: config, ConfigPlanChecks: nothing()},
 		},
 	})
 }
 
 func TestAccDataSourceSeesAnyCluster(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	config := place.Cluster("") + `
 data "redis_cluster" "made" {
@@ -535,6 +543,7 @@ data "redis_cluster" "any" {
 }
 
 func TestAccUnreachableSeedIsNoError(t *testing.T) {
+	t.Parallel()
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.Providers(),
 		Steps: []resource.TestStep{{
@@ -553,6 +562,7 @@ data "redis_cluster" "nowhere" {
 
 // A host that lets nobody in stops an apply before any other host is touched.
 func TestAccUnreachableHostStopsEverything(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	config := `
 provider "redis" {
@@ -582,6 +592,7 @@ provider "redis" {
 // Over SSH: a host that cannot be reached says nothing of what is on it, so
 // that all that is known stays, and nothing is planned.
 func TestAccUnreachableIsNotGone(t *testing.T) {
+	t.Parallel()
 	server := acctest.NewSSHServer(t)
 	place := acctest.NewPlace(t, 6)
 	cluster := strings.ReplaceAll(place.Cluster(""), `transport = "local"`, fmt.Sprintf("host_key = %q", server.HostKey))
@@ -589,7 +600,6 @@ func TestAccUnreachableIsNotGone(t *testing.T) {
 		ProtoV6ProviderFactories: acctest.Providers(),
 		Steps: []resource.TestStep{
 			{Config: server.Provider(0) + cluster, ConfigStateChecks: healthy()},
-			{Config: server.Provider(0) + cluster, ConfigPlanChecks: nothing()},
 			{
 				Config: server.Provider(1) + cluster, ConfigPlanChecks: nothing(),
 				ConfigStateChecks: []statecheck.StateCheck{

@@ -32,7 +32,7 @@ type loadOptions struct {
 	objectives []string
 	asJSON     bool
 	files      loadFiles
-	title      string
+	title, io  string
 }
 
 const loadExamples = `  # 50 clients, SET and GET 1:1, for half a minute
@@ -82,6 +82,7 @@ code is 1 if an objective is missed.`,
 	f.StringVar(&o.server, "host", "", "the same as --server")
 	f.IntVarP(&o.port, "port", "p", 6379, "port of the node at --server")
 	o.workload.register(f)
+	f.StringVar(&o.io, "io", "", spec.IOUring+" or "+spec.IOEpoll+" (default: the faster one that the kernel offers)")
 	f.BoolVar(&o.verify, "verify", false, "read every acknowledged write back at the end")
 	f.StringArrayVar(&o.objectives, "objective", nil, "what the result must keep to, name=value: p99_ms, throughput_ops_per_second, error_ratio, unavailable_ms, lost_writes; may be repeated")
 	f.BoolVar(&o.asJSON, "json", false, "print the result as JSON")
@@ -124,7 +125,7 @@ func (o *loadOptions) run(cmd *cobra.Command, args []string) error {
 
 // request is what the flags ask for.
 func (o *loadOptions) request(cmd *cobra.Command, args []string) (spec.LoadRun, error) {
-	run := spec.LoadRun{Versioned: spec.V(), Endpoints: args, Verify: o.verify, Title: o.title}
+	run := spec.LoadRun{Versioned: spec.V(), Endpoints: args, Verify: o.verify, Title: o.title, IO: o.io}
 	if len(args) > 0 && o.server != "" {
 		return run, errors.New("give the address either as host:port or by --server")
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -273,7 +274,7 @@ func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.
 // generators sums the runners' own figures up: the worst, where they can't be added.
 func (g *merging) generators(results []spec.LoadResult) {
 	sum := spec.Generator{}
-	cpu := 0.0
+	cpu, ios := 0.0, []string(nil)
 	for _, r := range results {
 		n := r.Generator
 		sum.CPU = max(sum.CPU, n.CPU)
@@ -283,9 +284,12 @@ func (g *merging) generators(results []spec.LoadResult) {
 		sum.Unsent += n.Unsent
 		sum.GCPauseMS = max(sum.GCPauseMS, n.GCPauseMS)
 		sum.Hosts = append(sum.Hosts, n.Hosts...)
+		ios = append(ios, n.IO)
 	}
 	sum.CPUMicrosPerOperation = ratio(cpu, float64(g.out.Operations))
 	slices.Sort(sum.Hosts)
+	slices.Sort(ios)
+	sum.IO = strings.Join(slices.Compact(ios), ",")
 	g.out.Generator = sum
 	g.out.Errors = maps.Clone(g.out.Errors)
 }

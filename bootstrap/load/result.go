@@ -43,6 +43,7 @@ func (s *session) result(o engine.Outcome) spec.LoadResult {
 	}
 	res.Faults = s.faults.results(s.start(), outages, s.base)
 	res.Generator = s.usage.report(res.Operations, s.engine.Threads())
+	res.Generator.IO = s.engine.IO()
 	res.Generator.Unsent = o.Unsent
 	if total.Slip != nil {
 		res.Generator.ScheduleSlipMS = milliseconds(total.Slip.ValueAtQuantile(99))

@@ -101,6 +101,7 @@ func Run(ctx context.Context, run spec.LoadRun, hooks Hooks) (spec.LoadResult, e
 
 // drive runs the engine with everything that accompanies it.
 func (s *session) drive(ctx context.Context) (engine.Outcome, error) {
+	defer s.engine.Close()
 	var background sync.WaitGroup
 	// What watches the load outlives an interruption, up to the result.
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -122,6 +123,7 @@ func (s *session) drive(ctx context.Context) (engine.Outcome, error) {
 		return outcome, err
 	}
 	s.usage.stop(s.engine)
+	s.engine.Close()
 	s.measure.Close()
 	if !outcome.Interrupted {
 		s.faults.settle(watching, drainTimeout)
@@ -253,6 +255,9 @@ func (s *session) compile(ctx context.Context) error {
 // refuse checks what needs no server.
 func (s *session) refuse() error {
 	problems := s.run.Workload.Validate()
+	if io := s.run.IO; io != "" && io != spec.IOUring && io != spec.IOEpoll {
+		problems = append(problems, spec.Problem{Attribute: "io", Message: fmt.Sprintf("must be %s or %s, not %q", spec.IOUring, spec.IOEpoll, io)})
+	}
 	if s.run.Verify {
 		problems = append(problems, s.run.Workload.ValidateVerify()...)
 	}
@@ -286,7 +291,7 @@ func (s *session) assemble() error {
 	s.engine, err = engine.New(engine.Config{
 		Workload: w, Program: s.program, Threads: threads, Runner: s.run.Runner, Runners: s.run.Runners,
 		Username: s.run.Auth.Username, Password: s.run.Auth.Password.Reveal(), TLS: tlsConfig,
-		Topology: s.watcher, Collector: s.measure, Start: w.Warmup.D(), Ledgers: s.newLedgers(threads), Feeds: s.feeds(threads),
+		Topology: s.watcher, Collector: s.measure, Start: w.Warmup.D(), IO: s.run.IO, Ledgers: s.newLedgers(threads), Feeds: s.feeds(threads),
 	})
 	if err != nil {
 		return &spec.Failure{Step: "start the load", Cause: err.Error()}

@@ -22,8 +22,8 @@ type reading struct {
 	at time.Time
 	// cpu is processor time, user and system; pauses are the garbage collector's.
 	cpu, pauses time.Duration
-	// idle is the time that the loops waited for something to do, in all.
-	idle time.Duration
+	// busy is the time that the loops had something to do, in all.
+	busy time.Duration
 }
 
 func read(e *engine.Engine) reading {
@@ -33,7 +33,7 @@ func read(e *engine.Engine) reading {
 	runtime.ReadMemStats(&m)
 	return reading{
 		at: time.Now(), cpu: time.Duration(r.Utime.Nano() + r.Stime.Nano()),
-		pauses: time.Duration(m.PauseTotalNs), idle: e.Idle(),
+		pauses: time.Duration(m.PauseTotalNs), busy: e.Busy(),
 	}
 }
 
@@ -63,7 +63,7 @@ func (u *usage) report(operations int64, threads int) spec.Generator {
 	if operations > 0 {
 		g.CPUMicrosPerOperation = float64(cpu.Nanoseconds()) / 1000 / float64(operations)
 	}
-	idle := u.after.idle - u.before.idle
-	g.Saturated = 1-idle.Seconds()/(elapsed.Seconds()*float64(threads)) > saturation
+	busy := u.after.busy - u.before.busy
+	g.Saturated = busy.Seconds()/(elapsed.Seconds()*float64(threads)) > saturation
 	return g
 }

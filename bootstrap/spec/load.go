@@ -27,6 +27,8 @@ type LoadRun struct {
 	// all runners start together, however long each of them takes to get ready and
 	// whatever their clocks say.
 	Await bool `json:"await,omitempty"`
+	// IO is IOEpoll or IOUring; empty means the faster one that the kernel offers.
+	IO string `json:"io,omitempty"`
 	// Attached stops the load when stdin ends: the caller is gone.
 	Attached bool `json:"attached,omitempty"`
 	// Report has the result carry an HTML report, and the files of LoadResult.Files.
@@ -36,6 +38,12 @@ type LoadRun struct {
 	// Title heads the report.
 	Title string `json:"title,omitempty"`
 }
+
+// How a runner speaks with its kernel. See io_uring(7) and epoll(7).
+const (
+	IOUring = "io_uring"
+	IOEpoll = "epoll"
+)
 
 // Workload is what is sent. Its words are memtier_benchmark's and redis-benchmark's.
 type Workload struct {
@@ -407,6 +415,9 @@ type Generator struct {
 	Unsent int64 `json:"unsent"`
 	// GCPauseMS is the time that the garbage collector stopped the generator, in all.
 	GCPauseMS float64 `json:"gc_pause_ms"`
+	// IO is how the runners spoke with their kernels: IOUring, IOEpoll, or both
+	// with a comma if they differ.
+	IO string `json:"io"`
 	// Hosts names the runners.
 	Hosts []string `json:"hosts"`
 }

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -26,13 +25,15 @@ const (
 type conn struct {
 	client *client
 	target *target
-	// index is its place in loop.conns while it is open; generation tells
-	// events of an earlier descriptor apart.
+	// index is its place in loop.conns while it is open; generation tells what
+	// happened to an earlier descriptor in that place apart.
 	index, generation int32
 	state             connState
 	// blocked: the kernel's buffer is full, and its event is awaited.
 	blocked bool
 	dirty   bool
+	// short: not all that was just sent has been taken.
+	short bool
 	// hello is how many replies to AUTH and READONLY are still to come.
 	hello uint8
 	fd    int32
@@ -67,15 +68,14 @@ func (l *loop) open(c *conn) error {
 		return err
 	}
 	c.fd, c.state = int32(fd), connecting
-	l.generation++
-	c.index, c.generation = int32(len(l.conns)), l.generation
+	l.place(c)
 	c.progress = l.now
-	if err := l.poller.control(unix.EPOLL_CTL_ADD, fd, c.index, c.generation); err != nil {
+	if err := l.io.watch(c); err != nil {
+		l.displace(c)
 		_ = unix.Close(fd)
 		c.state = closed
-		return fmt.Errorf("epoll_ctl: %w", err)
+		return err
 	}
-	l.conns = append(l.conns, c)
 	l.opening++
 	c.out = l.buffer()
 	c.scanner = resp.Scanner{Value: c.scanner.Value[:0]}
@@ -84,6 +84,36 @@ func (l *loop) open(c *conn) error {
 		c.out = append(c.out, g...)
 	}
 	return nil
+}
+
+// place gives c a place in conns.
+func (l *loop) place(c *conn) {
+	l.generation++
+	c.generation = l.generation
+	if n := len(l.vacant); n > 0 {
+		c.index, l.vacant = l.vacant[n-1], l.vacant[:n-1]
+		l.conns[c.index] = c
+		return
+	}
+	c.index = int32(len(l.conns))
+	l.conns = append(l.conns, c)
+}
+
+func (l *loop) displace(c *conn) {
+	l.conns[c.index] = nil
+	l.vacant = append(l.vacant, c.index)
+}
+
+// find is the open connection in that place, or nil if that generation is gone.
+func (l *loop) find(index, generation int32) *conn {
+	if int(index) >= len(l.conns) {
+		return nil
+	}
+	c := l.conns[index]
+	if c == nil || c.generation != generation {
+		return nil
+	}
+	return c
 }
 
 // connected is called when the connection is there, or has failed.
@@ -124,25 +154,12 @@ func (l *loop) markDirty(c *conn) {
 	}
 }
 
-// flush writes what the connections have to send.
-func (l *loop) flush() {
-	for len(l.dirty) > 0 {
-		c := l.dirty[len(l.dirty)-1]
-		l.dirty = l.dirty[:len(l.dirty)-1]
-		c.dirty = false
-		if c.state == ready && !c.blocked {
-			l.write(c)
-		}
-	}
-}
-
+// write sends what c has to send with a system call of its own.
 func (l *loop) write(c *conn) {
 	n, errno := write(c.fd, c.out[c.written:])
 	switch {
 	case errno == 0:
-		l.recorder.Moved(n)
-		if c.written += n; c.written == len(c.out) {
-			l.unbuffer(c)
+		if l.wrote(c, n); c.out == nil {
 			c.blocked = false
 			return
 		}
@@ -153,40 +170,25 @@ func (l *loop) write(c *conn) {
 		l.lose(c, kindOfErrno(errno))
 		return
 	}
-	c.progress, c.blocked = l.now, true
+	l.block(c)
 }
 
-// readAll reads until nothing is there: the next event tells of what comes then.
-// Ended says that there is an end to be found, or an error.
-func (l *loop) readAll(c *conn, ended bool) {
-	for generation := c.generation; c.state == ready && c.generation == generation; {
-		if n := l.read(c); n < len(l.input) && !ended || n == 0 {
-			return
-		}
-	}
-}
-
-// read takes replies that are there. They all get one timestamp. It returns how
-// many bytes there were; if the buffer is not full, there are no more.
-func (l *loop) read(c *conn) int {
-	n, errno := read(c.fd, l.input)
-	l.now = l.clock()
-	switch {
-	case errno == unix.EAGAIN:
-		return 0
-	case errno == unix.EINTR:
-		return len(l.input)
-	case errno != 0:
-		l.lose(c, kindOfErrno(errno))
-		return 0
-	case n == 0:
-		l.lose(c, "connection")
-		return 0
-	}
-	c.progress, c.target.progress = l.now, l.now
+// wrote notes that the kernel has taken n more bytes of c.
+func (l *loop) wrote(c *conn, n int) {
 	l.recorder.Moved(n)
-	l.scan(c, l.input[:n])
-	return n
+	if c.written += n; c.written == len(c.out) {
+		l.unbuffer(c)
+	}
+}
+
+// block notes that the kernel takes no more of c for now.
+func (l *loop) block(c *conn) { c.progress, c.blocked = l.now, true }
+
+// received takes what c has received at l.now.
+func (l *loop) received(c *conn, in []byte) {
+	c.progress, c.target.progress = l.now, l.now
+	l.recorder.Moved(len(in))
+	l.scan(c, in)
 }
 
 // scan handles the replies in what was read.
@@ -219,13 +221,8 @@ func (l *loop) lose(c *conn, kind string) {
 	if !reached || c.hello > 0 {
 		l.opening--
 	}
-	last := l.conns[len(l.conns)-1]
-	l.conns[c.index], last.index = last, c.index
-	l.conns = l.conns[:len(l.conns)-1]
-	if last != c {
-		// The events of the one that took the free place must find it there.
-		l.reindex(last)
-	}
+	l.displace(c)
+	l.io.forget(c)
 	_ = unix.Close(int(c.fd))
 	c.state, c.blocked, c.dirty = closed, false, false
 	l.unbuffer(c)
@@ -243,12 +240,6 @@ func (l *loop) lose(c *conn, kind string) {
 		}
 		op.state &^= asking
 		l.send(op)
-	}
-}
-
-func (l *loop) reindex(c *conn) {
-	if err := l.poller.control(unix.EPOLL_CTL_MOD, int(c.fd), c.index, c.generation); err != nil {
-		l.lose(c, "connection")
 	}
 }
 

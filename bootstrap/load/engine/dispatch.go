@@ -49,7 +49,7 @@ func (l *loop) launch(op *operation, intended int64) {
 	l.inFlight++
 	l.send(op)
 	if len(l.dirty) == keep { // much is late; buffers are for as many
-		l.flush()
+		_ = l.io.flush() // an error shows again when the loop waits
 	}
 }
 
@@ -125,18 +125,16 @@ func (l *loop) connectAll() error {
 				continue // found out, counted and tried again when it is needed
 			}
 			for l.opening >= maxConnecting && l.now < give {
-				if err := l.handleEvents(tick); err != nil {
+				if err := l.io.wait(tick); err != nil {
 					return err
 				}
-				l.now = l.clock()
 			}
 		}
 	}
 	for l.opening > 0 && l.now < give {
-		if err := l.handleEvents(tick); err != nil {
+		if err := l.io.wait(tick); err != nil {
 			return err
 		}
-		l.now = l.clock()
 	}
 	return nil
 }

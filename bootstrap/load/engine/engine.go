@@ -37,6 +37,8 @@ type Config struct {
 	Collector          *measure.Collector
 	// Start is when the measurement begins, by that clock; the warm-up lies before it.
 	Start time.Duration
+	// IO is spec.IOUring, spec.IOEpoll, or empty for the faster one that the kernel offers.
+	IO string
 	// Ledgers, one per thread, are told of the writes; nil without verification.
 	Ledgers []Ledger
 	// Feeds, one per thread, deliver a recorded workload; nil for a made one.
@@ -76,6 +78,7 @@ type Engine struct {
 	base   time.Time
 	loops  []*loop
 	stop   atomic.Bool
+	closed bool
 	// left counts down the requests that no loop has taken yet.
 	left atomic.Int64
 }
@@ -87,7 +90,7 @@ func New(c Config) (*Engine, error) {
 	for i := range c.Threads {
 		l, err := newLoop(e, i)
 		if err != nil {
-			e.close()
+			e.Close()
 			return nil, fmt.Errorf("thread %d: %w", i, err)
 		}
 		e.loops = append(e.loops, l)
@@ -98,12 +101,21 @@ func New(c Config) (*Engine, error) {
 // Threads is the number of event loops.
 func (e *Engine) Threads() int { return len(e.loops) }
 
-// Idle is how long the loops have waited for something to do, in all.
-func (e *Engine) Idle() (sum time.Duration) {
+// Busy is how long the loops have had something to do, in all: the time that they
+// ran, or were kept from it by others on the machine.
+func (e *Engine) Busy() (sum time.Duration) {
 	for _, l := range e.loops {
-		sum += time.Duration(l.poller.idle.Load())
+		sum += l.thread.busy()
 	}
 	return sum
+}
+
+// IO is how the loops speak with the kernel: spec.IOUring or spec.IOEpoll.
+func (e *Engine) IO() string {
+	if _, ok := e.loops[0].io.(*ioUring); ok {
+		return spec.IOUring
+	}
+	return spec.IOEpoll
 }
 
 // Stop ends the load early.
@@ -117,7 +129,6 @@ func (e *Engine) Connect(ctx context.Context) error { return e.each(ctx, (*loop)
 // its clock; it may be in the future.
 func (e *Engine) Run(ctx context.Context, base time.Time) (Outcome, error) {
 	e.base = base
-	defer e.close()
 	defer context.AfterFunc(ctx, e.Stop)()
 	// A loop that sleeps keeps its place; the rest of the program needs others.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU() + len(e.loops)))
@@ -155,7 +166,12 @@ func (e *Engine) each(ctx context.Context, do func(*loop) error) error {
 	return g.Wait()
 }
 
-func (e *Engine) close() {
+// Close closes the connections and ends the threads. A second one does nothing.
+func (e *Engine) Close() {
+	if e.closed {
+		return
+	}
+	e.closed = true
 	for _, l := range e.loops {
 		l.close()
 	}

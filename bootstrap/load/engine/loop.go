@@ -5,7 +5,6 @@ package engine
 import (
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +17,6 @@ import (
 )
 
 const (
-	// inputSize is how much is read at once.
-	inputSize = 256 << 10
 	// tick is how often a loop looks after what no event announces: seconds that
 	// are over, connections that are silent, gates.
 	tick = 10 * time.Millisecond
@@ -28,8 +25,6 @@ const (
 	// suspicion is how long a connection may be silent before the topology is
 	// looked at again.
 	suspicion = 100 * time.Millisecond
-	// asleep is how long a wait takes at least in which there was nothing to do.
-	asleep = 3 * time.Microsecond
 )
 
 // loop is one thread of the engine. Nothing in it is shared.
@@ -37,7 +32,8 @@ type loop struct {
 	engine    *Engine
 	config    *Config
 	index     int
-	poller    *poller
+	thread    *thread
+	io        transport
 	dialer    dialer
 	generator *workload.Generator
 	recorder  *measure.Recorder
@@ -52,7 +48,9 @@ type loop struct {
 	// start is when the measurement begins.
 	start   int64
 	clients []client
-	conns   []*conn // the open ones
+	// conns are the open ones, each in its place; vacant are the places between.
+	conns   []*conn
+	vacant  []int32
 	targets []*target
 	byAddr  map[string]*target
 	gated   []*target
@@ -70,7 +68,6 @@ type loop struct {
 	anySlot uint16
 
 	greeting [][]byte
-	input    []byte
 	buffers  [][]byte
 	dirty    []*conn
 	// idle are clients with room for a command, in open loop.
@@ -108,15 +105,11 @@ func newLoop(e *Engine, index int) (*loop, error) {
 	c := &e.config
 	w := &c.Workload
 	share := workload.Share{Index: c.Runner*c.Threads + index, Count: max(1, c.Runners) * c.Threads}
-	p, err := newPoller()
-	if err != nil {
-		return nil, err
-	}
 	l := &loop{
-		engine: e, config: c, index: index, poller: p,
+		engine: e, config: c, index: index, thread: newThread(),
 		dialer: newDialer(c.TLS), generator: c.Program.NewGenerator(share), recorder: c.Collector.Recorder(),
 		rng: rand.New(rand.NewPCG(w.Seed, uint64(share.Index)<<32)), pipeline: w.Pipeline, round: int64(c.Program.Round()),
-		byAddr: map[string]*target{}, input: make([]byte, inputSize), start: c.Start.Nanoseconds(),
+		byAddr: map[string]*target{}, start: c.Start.Nanoseconds(),
 	}
 	l.fromReplica = w.ReadFrom == spec.FromReplica
 	for i := range c.Program.Commands {
@@ -135,6 +128,14 @@ func newLoop(e *Engine, index int) (*loop, error) {
 	l.schedule(share)
 	l.follow(c.Topology.View())
 	l.initShards(c.Topology.View())
+	err := l.onThread(func(l *loop) (err error) {
+		l.io, err = newTransport(l, c.IO)
+		return err
+	})
+	if err != nil {
+		l.thread.end()
+		return nil, err
+	}
 	return l, nil
 }
 
@@ -179,13 +180,10 @@ func (l *loop) openLoop() bool { return l.pacer != nil || l.feed != nil }
 
 func (l *loop) clock() int64 { return int64(time.Since(l.engine.base)) }
 
-// onThread runs do on an operating system thread of its own, whose timers are exact.
-func (l *loop) onThread(do func(*loop) error) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	// A timer slack of 1 ns instead of 50 µs; without it open loop is a little late.
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-	return do(l)
+// onThread runs do on the loop's thread.
+func (l *loop) onThread(do func(*loop) error) (err error) {
+	l.thread.run(func() { err = do(l) })
+	return err
 }
 
 // run sends the load and waits for its end.
@@ -203,7 +201,9 @@ func (l *loop) run() error {
 	if !l.openLoop() {
 		for i := range l.clients {
 			l.proceed(&l.clients[i])
-			l.flush()
+			if err := l.io.flush(); err != nil {
+				return err
+			}
 		}
 	}
 	for {
@@ -215,10 +215,10 @@ func (l *loop) run() error {
 			break
 		}
 		l.dispatch()
-		l.flush()
-		if err := l.handleEvents(l.timeout()); err != nil {
+		if err := l.io.wait(l.timeout()); err != nil {
 			return err
 		}
+		l.dispatch()
 	}
 	l.finish()
 	return nil
@@ -235,38 +235,6 @@ func (l *loop) timeout() time.Duration {
 		}
 	}
 	return time.Duration(until - l.now)
-}
-
-func (l *loop) handleEvents(timeout time.Duration) error {
-	before := l.now
-	events, err := l.poller.wait(timeout)
-	if err != nil {
-		return err
-	}
-	if l.now = l.clock(); l.now-before > asleep.Nanoseconds() {
-		l.poller.idle.Store(l.poller.idle.Load() + l.now - before)
-	}
-	for i := range events {
-		ev := &events[i]
-		if int(ev.Fd) >= len(l.conns) {
-			continue
-		}
-		c := l.conns[ev.Fd]
-		if c.generation != ev.Pad || c.state == closed {
-			continue // closed since
-		}
-		if c.state == connecting {
-			l.connected(c)
-		} else if c.blocked && ev.Events&unix.EPOLLOUT != 0 {
-			l.write(c)
-		}
-		if ev.Events&^unix.EPOLLOUT != 0 && c.state == ready {
-			l.readAll(c, ev.Events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0)
-		}
-	}
-	l.dispatch()
-	l.flush()
-	return nil
 }
 
 // lookAfter does what is due at a tick.
@@ -364,12 +332,8 @@ func (l *loop) rotate() {
 // checkSilence gives connections up that owe a reply for too long, or whose node
 // is no longer in charge.
 func (l *loop) checkSilence() {
-	for i := len(l.conns) - 1; i >= 0; i-- {
-		if i >= len(l.conns) {
-			continue
-		}
-		c := l.conns[i]
-		if c.state == ready && c.pending.length == 0 && c.hello == 0 {
+	for _, c := range l.conns {
+		if c == nil || c.state == ready && c.pending.length == 0 && c.hello == 0 {
 			continue
 		}
 		silent, tooLong := l.overdue(c)
@@ -380,7 +344,6 @@ func (l *loop) checkSilence() {
 			l.suspect(c)
 		}
 	}
-	l.flush()
 }
 
 // finish accounts for what never came to an end.
@@ -400,12 +363,15 @@ func (l *loop) finish() {
 }
 
 func (l *loop) close() {
+	_ = l.io.close()
 	for _, c := range l.conns {
-		_ = unix.Close(int(c.fd))
-		c.state = closed
+		if c != nil {
+			_ = unix.Close(int(c.fd))
+			c.state = closed
+		}
 	}
 	l.conns = nil
-	_ = l.poller.close()
+	l.thread.end()
 }
 
 // initShards numbers the shards as the cluster stands now. Slots that nobody

@@ -63,6 +63,14 @@ func (p *Program) KeyRange() (first, size uint64) {
 // cycle, or one.
 func (p *Program) Round() int { return max(1, len(p.cycle)) }
 
+// LargestValue is the size of the largest value, in bytes; 0 if that is not known.
+func (p *Program) LargestValue() (most int) {
+	for i := range p.stages {
+		most = max(most, p.stages[i].largest())
+	}
+	return most
+}
+
 // Command is one kind of command of a program.
 type Command struct {
 	// Name is what results call it.

@@ -128,6 +128,15 @@ func sizesOf(fixed int, weighted []spec.DataSize) sizes {
 	return s
 }
 
+// largest is the largest size that may be drawn.
+func (s *sizes) largest() int {
+	most := s.fixed
+	for _, r := range s.ranges {
+		most = max(most, r.minimum+r.span-1)
+	}
+	return int(most)
+}
+
 func (s *sizes) draw(rng *rand.Rand) int32 {
 	if len(s.ranges) == 0 {
 		return s.fixed

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/load/measure"
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/load/uring"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
 
@@ -40,18 +42,22 @@ func run(t *testing.T, r spec.LoadRun, hooks Hooks) spec.LoadResult {
 
 func seconds(s float64) spec.Duration { return spec.Duration(s * float64(time.Second)) }
 
-func TestClosedLoopDoesExactlyWhatWasAsked(t *testing.T) {
+func TestALoadDoesExactlyWhatWasAsked(t *testing.T) {
 	c := clustertest.Start(t, 3, clustertest.Password("sesame"))
 	c.Form(0)
 	for name, w := range map[string]spec.Workload{
 		"one by one": {Requests: 4001, Clients: 7, Threads: 2, Sequence: spec.SequenceCycle, Keys: spec.Keys{Minimum: 1, Maximum: 100}},
 		"pipelined":  {Requests: 10_003, Clients: 5, Threads: 2, Pipeline: 16, Sequence: spec.SequenceCycle, Keys: spec.Keys{Length: 8}, DataSize: 16},
 		"paced":      {Requests: 1000, Clients: 5, Threads: 2, Rate: 5000, Arrival: spec.ArrivalPoisson, Sequence: spec.SequenceCycle, Keys: spec.Keys{Length: 8}},
+		"large":      {Requests: 600, Clients: 40, Threads: 1, Pipeline: 2, Sequence: spec.SequenceCycle, Keys: spec.Keys{Maximum: 20}, DataSizes: []spec.DataSize{{Minimum: 20_000, Maximum: 300_000, Weight: 1}}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, eachIO(func(t *testing.T, io string) {
 			r := request(c.Addrs(), w)
-			r.Auth.Password = "sesame"
+			r.Auth.Password, r.IO = "sesame", io
 			res := run(t, r, Hooks{})
+			if res.Generator.IO != io {
+				t.Errorf("the load went by %s", res.Generator.IO)
+			}
 			if res.Operations != w.Requests || res.FailedOperations != 0 || len(res.Errors) != 0 {
 				t.Errorf("%d operations of %d, %d failed, errors %v", res.Operations, w.Requests, res.FailedOperations, res.Errors)
 			}
@@ -71,7 +77,34 @@ func TestClosedLoopDoesExactlyWhatWasAsked(t *testing.T) {
 			if len(res.Server.Shards) != 3 || res.Server.Version == "" {
 				t.Errorf("server: %+v", res.Server)
 			}
-		})
+		}))
+	}
+}
+
+// eachIO tests every way to speak with the kernel that this one offers.
+func eachIO(test func(t *testing.T, io string)) func(*testing.T) {
+	return func(t *testing.T) {
+		for _, io := range []string{spec.IOUring, spec.IOEpoll} {
+			t.Run(io, func(t *testing.T) {
+				if io == spec.IOUring {
+					needUring(t)
+				}
+				test(t, io)
+			})
+		}
+	}
+}
+
+func needUring(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ring, err := uring.New(1, 1, 1)
+	if err != nil {
+		t.Skipf("this kernel offers no io_uring that will do: %v", err)
+	}
+	if err := ring.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

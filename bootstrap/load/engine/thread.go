@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// thread is an operating system thread of its own, whose timers are exact. It
-// ends with end: what the kernel does for it ends with it.
+// thread is an operating system thread that runs nothing else until end, and whose
+// timers are exact.
 type thread struct {
 	work chan func()
 	done chan struct{}
@@ -23,10 +23,14 @@ func newThread() *thread {
 	t := &thread{work: make(chan func()), done: make(chan struct{})}
 	started := make(chan struct{})
 	go func() {
-		runtime.LockOSThread() // and never unlocked, so that it ends
+		// It goes back to Go's scheduler at the end. A thread that ended would take
+		// along the processes that it has started with Pdeathsig.
 		defer close(t.done)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		// A timer slack of 1 ns instead of 50 µs; without it open loop is a little late.
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }()
 		t.id = unix.Gettid()
 		close(started)
 		for do := range t.work {

@@ -19,7 +19,7 @@ func TestAThreadKnowsWhenItIsBusy(t *testing.T) {
 	// A thread that always has something to do is busy all the time, even while
 	// others have its processor. The kernel counts as it goes, not to the end.
 	spun, elapsed := busy(func() {
-		for start := time.Now(); time.Since(start) < length; { //nolint:revive // it spins.
+		for start := time.Now(); time.Since(start) < length; {
 		}
 	})
 	if spun < elapsed*9/10 || spun > elapsed+length/10 {

@@ -21,6 +21,7 @@ const (
 	// readyTimeout is how long a process may take to answer at all. Loading its data may take longer.
 	readyTimeout = 30 * time.Second
 	readyPoll    = 10 * time.Millisecond
+	readyPollMax = 100 * time.Millisecond
 	loadReport   = 5 * time.Second
 )
 
@@ -93,7 +94,8 @@ func (a *apply) awaitReady(ctx context.Context) error {
 			waiting = append(waiting, newReadiness(a, p))
 		}
 	}
-	for {
+	// Each look costs a call of systemctl, which slows the start that it looks at.
+	for wait := readyPoll; ; wait = min(wait*3/2, readyPollMax) {
 		var err error
 		if waiting, err = a.lookAtAll(ctx, waiting); err != nil || len(waiting) == 0 {
 			return err
@@ -101,7 +103,7 @@ func (a *apply) awaitReady(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("node %s: %w; last: %w", waiting[0].p.node.Name, context.Cause(ctx), waiting[0].last)
-		case <-time.After(readyPoll):
+		case <-time.After(wait):
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // defaultParallelism is how many hosts are worked on at once, where the
 // provider's configuration does not say.
-const defaultParallelism = 32
+const defaultParallelism = 64
 
 // Fleet is what is the same for all hosts of a provider configuration.
 type Fleet struct {

@@ -81,7 +81,7 @@ func Start(ctx context.Context, o Options) (_ *Lab, err error) {
 	if err := Sweep(ctx); err != nil {
 		return nil, err
 	}
-	if err := makeRoomForInotify(); err != nil {
+	if err := makeRoom(); err != nil {
 		return nil, err
 	}
 	if l.Key, err = newKey("lab"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -76,26 +77,36 @@ func cgroupMounts() ([]string, error) {
 	return mounts, nil
 }
 
-// inotifyFile limits the inotify instances of one user, in all containers
-// together. Each systemd takes ten or so, and one that gets none does not boot:
-// the usual 128 are enough for ten hosts.
-const (
-	inotifyFile = "/proc/sys/fs/inotify/max_user_instances"
-	inotifyRoom = 8192
-)
+// room is what many hosts need of limits that all containers of a machine share.
+var room = []struct { //nolint:gochecknoglobals // a constant table
+	file  string
+	limit int
+}{
+	// Each systemd takes ten or so inotify instances, and one that gets none does not
+	// boot: the usual 128 are enough for ten hosts.
+	{"/proc/sys/fs/inotify/max_user_instances", 8192},
+	// Each host knows the hardware address of each other: the usual 1024 are enough for thirty hosts.
+	{"/proc/sys/net/ipv4/neigh/default/gc_thresh3", 32768},
+	{"/proc/sys/net/ipv4/neigh/default/gc_thresh2", 16384},
+}
 
-// makeRoomForInotify raises the limit until the machine restarts, as other
-// labs may run by the time this one ends.
-func makeRoomForInotify() error {
-	b, err := os.ReadFile(inotifyFile)
-	if err != nil {
-		return err
-	}
-	if limit, err := strconv.Atoi(strings.TrimSpace(string(b))); err != nil || limit >= inotifyRoom {
-		return err
-	}
-	if err := os.WriteFile(inotifyFile, []byte(strconv.Itoa(inotifyRoom)), 0o644); err != nil {
-		return fmt.Errorf("let more hosts boot than the machine's limit allows: %w", err)
+// makeRoom raises the limits until the machine restarts, as other labs may run
+// by the time this one ends. A container has no limits of the second kind to raise.
+func makeRoom() error {
+	for _, r := range room {
+		b, err := os.ReadFile(r.file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if limit, err := strconv.Atoi(strings.TrimSpace(string(b))); err != nil || limit >= r.limit {
+			continue
+		}
+		if err := os.WriteFile(r.file, []byte(strconv.Itoa(r.limit)), 0o644); err != nil {
+			return fmt.Errorf("let more hosts boot than the machine's limit allows: %w", err)
+		}
 	}
 	return nil
 }

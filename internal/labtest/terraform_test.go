@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redisfleet/terraform-provider-redis/internal/lab"
 	"github.com/redisfleet/terraform-provider-redis/internal/lab/gceapi"
@@ -83,6 +84,8 @@ type workspace struct {
 	dir string
 	env []string
 	log bytes.Buffer
+	// cpu is the processor time that the last terraform used, its provider's included.
+	cpu time.Duration
 }
 
 // password is this run's own: hosts of other runs on this machine show theirs.
@@ -140,6 +143,9 @@ func (w *workspace) try(args ...string) (string, error) {
 	cmd.Dir, cmd.Env = w.dir, w.env
 	out, err := cmd.CombinedOutput()
 	w.log.Write(out)
+	if end := cmd.ProcessState; end != nil {
+		w.cpu = end.UserTime() + end.SystemTime()
+	}
 	return string(out), err
 }
 

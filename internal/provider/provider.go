@@ -91,7 +91,7 @@ func sshAttributes() map[string]schema.Attribute {
 			Validators: []validator.String{stringvalidator.OneOf(string(reach.HostKeyStrict), string(reach.HostKeyAcceptNew), string(reach.HostKeyInsecure))},
 		},
 		"connect_timeout": schema.StringAttribute{Optional: true, MarkdownDescription: "How long a host may take to let us in, such as `30s`, which is the default.", Validators: []validator.String{duration.Validator{}}},
-		"parallelism":     schema.Int64Attribute{Optional: true, MarkdownDescription: "How many hosts are worked on at once. Defaults to 32.", Validators: []validator.Int64{int64validator.Between(1, 1000)}},
+		"parallelism":     schema.Int64Attribute{Optional: true, MarkdownDescription: "How many hosts are worked on at once. Defaults to 64.", Validators: []validator.Int64{int64validator.Between(1, 1000)}},
 		"bastion": schema.SingleNestedAttribute{
 			Optional: true, MarkdownDescription: "Host that all connections go through.",
 			Attributes: map[string]schema.Attribute{

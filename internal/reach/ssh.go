@@ -42,7 +42,7 @@ type SSHConfig struct {
 	HostKeyPolicy  HostKeyPolicy
 	// ConnectTimeout bounds the time until a host has let us in; 0 means 30 s.
 	ConnectTimeout time.Duration
-	// Parallelism is how many hosts are worked on at once; 0 means 32.
+	// Parallelism is how many hosts are worked on at once; 0 means 64.
 	Parallelism int
 	// Dial opens the TCP connections; nil means net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)

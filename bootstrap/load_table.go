@@ -81,7 +81,7 @@ func writeLoadNotes(w io.Writer, run spec.LoadRun, res spec.LoadResult) {
 	if run.Workload.Rate > 0 || g.Unsent > 0 || g.ScheduleSlipMS > 0 {
 		note("service time p99 %.3f ms; commands were sent up to %.3f ms late (p99), %d not at all\n", res.ServiceTime.P99, g.ScheduleSlipMS, g.Unsent)
 	}
-	note("generator: %.2f µs of processor time per operation, %.0f %% of this host", g.CPUMicrosPerOperation, 100*g.CPU)
+	note("generator: %.2f µs of processor time per operation, %.0f %% of this host, by %s", g.CPUMicrosPerOperation, 100*g.CPU, g.IO)
 	if g.Saturated {
 		note("; it was busy all the time, so these figures are its limit")
 	}

@@ -318,6 +318,7 @@ func watch(run spec.LoadRun, res spec.LoadResult) generator {
 	out.Facts = []fact{
 		{"Processor", percent(g.CPU) + " of its cores"},
 		{"Processor time per operation", latency(g.CPUMicrosPerOperation / 1000)},
+		{"Input and output", g.IO},
 		{"Garbage collection", latency(g.GCPauseMS) + " of pauses in all"},
 	}
 	if run.Workload.Rate > 0 || g.ScheduleSlipMS > 0 || g.Unsent > 0 {

@@ -53,7 +53,7 @@ func sampleResult() spec.LoadResult {
 		UnavailableMS:  1304,
 		VerifiedWrites: 10_000,
 		Passed:         true,
-		Generator:      spec.Generator{CPU: 0.61, CPUMicrosPerOperation: 6.9, GCPauseMS: 1.2, Hosts: []string{"localhost"}},
+		Generator:      spec.Generator{CPU: 0.61, CPUMicrosPerOperation: 6.9, GCPauseMS: 1.2, IO: spec.IOUring, Hosts: []string{"localhost"}},
 		Server:         sampleServer(),
 		Percentiles:    samplePercentiles(1347),
 	}

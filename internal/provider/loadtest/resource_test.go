@@ -194,6 +194,7 @@ func TestAccSeveralRunnersAddUp(t *testing.T) {
 			Config: config,
 			ConfigStateChecks: []statecheck.StateCheck{
 				at(tfjsonpath.New("operations"), knownvalue.Int64Exact(20000)),
+				at(tfjsonpath.New("generator").AtMapKey("io"), knownvalue.StringRegexp(regexp.MustCompile(`^(io_uring|epoll)$`))),
 				at(tfjsonpath.New("runner_results").AtSliceIndex(0).AtMapKey("name"), knownvalue.StringExact("a")),
 				at(tfjsonpath.New("runner_results").AtSliceIndex(1).AtMapKey("operations"), knownvalue.Int64Exact(10000)),
 				at(tfjsonpath.New("runner_results").AtSliceIndex(1).AtMapKey("lost_at_seconds"), knownvalue.Null()),

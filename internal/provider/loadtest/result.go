@@ -74,7 +74,7 @@ func faultResultTypes() map[string]attr.Type {
 func generatorTypes() map[string]attr.Type {
 	return map[string]attr.Type{
 		"cpu": types.Float64Type, "saturated": types.BoolType, "schedule_slip_ms": types.Float64Type, "unsent": types.Int64Type,
-		"hosts": types.ListType{ElemType: types.StringType},
+		"io": types.StringType, "hosts": types.ListType{ElemType: types.StringType},
 	}
 }
 
@@ -178,6 +178,7 @@ type generatorModel struct {
 	Saturated      bool     `tfsdk:"saturated"`
 	ScheduleSlipMS float64  `tfsdk:"schedule_slip_ms"`
 	Unsent         int64    `tfsdk:"unsent"`
+	IO             string   `tfsdk:"io"`
 	Hosts          []string `tfsdk:"hosts"`
 }
 
@@ -204,7 +205,7 @@ func result(ctx context.Context, r spec.LoadResult) (resultModel, diag.Diagnosti
 	if errors == nil {
 		errors = map[string]int64{}
 	}
-	g := generatorModel{r.Generator.CPU, r.Generator.Saturated, r.Generator.ScheduleSlipMS, r.Generator.Unsent, append([]string{}, r.Generator.Hosts...)}
+	g := generatorModel{r.Generator.CPU, r.Generator.Saturated, r.Generator.ScheduleSlipMS, r.Generator.Unsent, r.Generator.IO, append([]string{}, r.Generator.Hosts...)}
 
 	var diags diag.Diagnostics
 	keep := func(more diag.Diagnostics) { diags.Append(more...) }

@@ -276,6 +276,7 @@ func outputs() map[string]schema.Attribute {
 			Attributes: map[string]schema.Attribute{
 				"cpu": number("Its share of the processors, 0 to 1."), "saturated": schema.BoolAttribute{Computed: true, MarkdownDescription: "The figures are the generator's limit rather than the cluster's."},
 				"schedule_slip_ms": number("99th percentile of how late commands were sent (with `rate`)."), "unsent": count("Commands of the schedule that were never sent."),
+				"io":    schema.StringAttribute{Computed: true, MarkdownDescription: "How the runners spoke with their kernels: `io_uring` (Linux 6.1 and later, where it is allowed), `epoll`, or `epoll,io_uring` if they differ."},
 				"hosts": schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "The runners."},
 			},
 		},

@@ -76,7 +76,7 @@ func (g *Generator) fill(buf []byte, f *form, it *Item, length int) []byte {
 	buf = append(buf, f.bytes...)
 	command := buf[start:]
 	if f.body >= 0 {
-		g.appendBody(command[f.body:f.body], it, length)
+		g.putBody(command[f.body:f.body+length], it)
 		for _, at := range f.more {
 			copy(command[at:at+length], command[f.body:])
 		}
@@ -98,16 +98,17 @@ func (g *Generator) bodyLength(it *Item) int {
 	return g.program.keys.Length
 }
 
-// appendBody appends the varying part of the key of it, which has this length.
-func (g *Generator) appendBody(buf []byte, it *Item, length int) []byte {
+// putBody writes the varying part of the key of it to all of to.
+func (g *Generator) putBody(to []byte, it *Item) {
 	switch {
 	case g.numbers:
-		return appendDecimal(buf, it.Key, length)
+		putDecimal(to, it.Key)
 	case g.uuids != nil:
 		u := g.uuid(it.Key >> counterBits)
-		return appendDecimal(append(buf, u.text[:]...), it.Key%(1<<counterBits), length-len(u.text))
+		putDecimal(to[copy(to, u.text[:]):], it.Key%(1<<counterBits))
+	default:
+		appendLetters(to[:0], it.Key, len(to))
 	}
-	return appendLetters(buf, it.Key, length)
 }
 
 // powers are those of ten.
@@ -137,21 +138,18 @@ var pairs = func() (p [200]byte) {
 	return p
 }()
 
-// appendDecimal appends n, which has this many digits.
-func appendDecimal(buf []byte, n uint64, length int) []byte {
-	var text [20]byte
-	at := len(text)
-	for n >= 100 {
-		at -= 2
-		pair := n % 100 * 2
-		text[at], text[at+1] = pairs[pair], pairs[pair+1]
-		n /= 100
+// putDecimal writes n, which has as many digits as there is room in to.
+func putDecimal(to []byte, n uint64) {
+	for len(to) >= 2 {
+		end := len(to) - 2
+		pair := to[end:][:2]
+		tens := n % 100 * 2
+		pair[0], pair[1] = pairs[tens], pairs[tens+1]
+		to, n = to[:end], n/100
 	}
-	if n >= 10 {
-		text[at-2] = byte('0' + n/10)
+	if len(to) == 1 {
+		to[0] = byte('0' + n)
 	}
-	text[at-1] = byte('0' + n%10)
-	return append(buf, text[len(text)-length:]...)
 }
 
 const uuidLength = 36

@@ -3,6 +3,7 @@ package workload
 import (
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
@@ -181,7 +182,11 @@ func (g *Generator) appendValue(buf []byte, it *Item) []byte {
 
 // AppendKey appends the key of it, without what its command puts around it.
 func (g *Generator) AppendKey(buf []byte, it *Item) []byte {
-	return g.appendBody(append(buf, g.program.keys.Prefix...), it, g.bodyLength(it))
+	buf = append(buf, g.program.keys.Prefix...)
+	start, length := len(buf), g.bodyLength(it)
+	buf = slices.Grow(buf, length)[:start+length]
+	g.putBody(buf[start:], it)
+	return buf
 }
 
 // Values is what the generator makes values with.

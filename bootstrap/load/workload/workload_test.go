@@ -184,7 +184,9 @@ func TestDigits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.OneOf(rapid.Uint64(), rapid.SampledFrom(powers[:]), rapid.Map(rapid.SampledFrom(powers[:]), func(p uint64) uint64 { return p - 1 })).Draw(t, "n")
 		want := strconv.FormatUint(n, 10)
-		if got := string(appendDecimal(nil, n, digits(n))); got != want {
+		text := make([]byte, digits(n))
+		putDecimal(text, n)
+		if got := string(text); got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
@@ -27,6 +28,7 @@ import (
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/duration"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/functions"
 	"github.com/redisfleet/terraform-provider-redis/internal/provider/loadtest"
+	"github.com/redisfleet/terraform-provider-redis/internal/provider/login"
 	"github.com/redisfleet/terraform-provider-redis/internal/reach"
 )
 
@@ -124,13 +126,6 @@ type sshModel struct {
 	Bastion        types.Object `tfsdk:"bastion"`
 }
 
-type bastionModel struct {
-	Host    types.String `tfsdk:"host"`
-	Port    types.Int64  `tfsdk:"port"`
-	User    types.String `tfsdk:"user"`
-	HostKey types.String `tfsdk:"host_key"`
-}
-
 // Configure implements provider.Provider. It dials nobody, and what is not
 // known yet (a key that this very apply makes) only keeps SSH hosts out of reach.
 func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
@@ -147,11 +142,9 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 		var s sshModel
 		resp.Diagnostics.Append(m.SSH.As(ctx, &s, basetypes.ObjectAsOptions{})...)
 		f.SSH = s.config()
-		if !s.Bastion.IsNull() {
-			var b bastionModel
-			resp.Diagnostics.Append(s.Bastion.As(ctx, &b, basetypes.ObjectAsOptions{})...)
-			f.SSH.Bastion = &reach.Bastion{Host: b.Host.ValueString(), Port: int(b.Port.ValueInt64()), User: b.User.ValueString(), HostKey: b.HostKey.ValueString()}
-		}
+		var diags diag.Diagnostics
+		f.SSH.Bastion, diags = login.Bastion(ctx, s.Bastion)
+		resp.Diagnostics.Append(diags...)
 	}
 	var g gceModel
 	if known && !m.GCE.IsNull() {

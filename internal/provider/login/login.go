@@ -88,12 +88,22 @@ func Fleet(ctx context.Context, f *fleet.Fleet, ssh types.Object) (*fleet.Fleet,
 	var m model
 	diags := ssh.As(ctx, &m, basetypes.ObjectAsOptions{})
 	if !m.Bastion.IsNull() {
-		var b bastionModel
-		diags.Append(m.Bastion.As(ctx, &b, basetypes.ObjectAsOptions{})...)
-		other.SSH.Bastion = &reach.Bastion{Host: b.Host.ValueString(), Port: int(b.Port.ValueInt64()), User: b.User.ValueString(), HostKey: b.HostKey.ValueString()}
+		var more diag.Diagnostics
+		other.SSH.Bastion, more = Bastion(ctx, m.Bastion)
+		diags.Append(more...)
 	}
 	other.SSH = m.over(other.SSH)
 	return &other, diags
+}
+
+// Bastion is what bastion says, an object with a bastion's attributes; nil if it is null.
+func Bastion(ctx context.Context, bastion types.Object) (*reach.Bastion, diag.Diagnostics) {
+	if bastion.IsNull() {
+		return nil, nil
+	}
+	var b bastionModel
+	diags := bastion.As(ctx, &b, basetypes.ObjectAsOptions{})
+	return &reach.Bastion{Host: b.Host.ValueString(), Port: int(b.Port.ValueInt64()), User: b.User.ValueString(), HostKey: b.HostKey.ValueString()}, diags
 }
 
 // over is c with what m sets.

@@ -110,14 +110,14 @@ func breakNode(t *testing.T, controls chan<- spec.LoadControl, inflict, mend fun
 func TestALoadGoesThroughAFailover(t *testing.T) {
 	c := clustertest.Start(t, 6)
 	c.Form(1)
-	for name, w := range map[string]spec.Workload{
-		"closed loop": {Clients: 10},
-		"pipelined":   {Clients: 10, Pipeline: 8},
-		"open loop":   {Clients: 50, Rate: 4000},
+	for name, r := range map[string]spec.LoadRun{
+		"closed loop":         {Workload: spec.Workload{Clients: 10}},
+		"pipelined, by epoll": {Workload: spec.Workload{Clients: 10, Pipeline: 8}, IO: spec.IOEpoll},
+		"open loop":           {Workload: spec.Workload{Clients: 50, Rate: 4000}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.Duration, w.Keys.Maximum = seconds(8), 20_000
-			r := request(c.Addrs(), w)
+			r.Versioned, r.Endpoints = spec.V(), c.Addrs()[:1]
+			r.Workload.Duration, r.Workload.Keys.Maximum = seconds(8), 20_000
 			r.Verify = true
 			r.Faults = []spec.Fault{{At: seconds(2), Kind: spec.FaultKill, Target: "primary:1", RecoverAfter: seconds(3)}}
 			controls := make(chan spec.LoadControl)

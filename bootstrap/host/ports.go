@@ -23,25 +23,43 @@ func (a *apply) checkPorts(context.Context) error {
 		}
 		ports[p.node.Port], ports[p.node.BusPort] = true, true
 	}
-	listeners, err := proc.Listeners(ports)
-	if err != nil {
-		return err
-	}
 	var taken []string
-	for _, p := range a.processes {
-		for _, port := range []int{p.node.Port, p.node.BusPort} {
-			if l, ok := a.foreign(listeners, p, port); ok {
-				taken = append(taken, fmt.Sprintf("node %s: port %d on %s is taken by %s", p.node.Name, port, l.IP, l))
-			}
+	// A process that ends while it is looked for leaves a listener behind that is
+	// nobody's: it is gone at the next look. Others' listeners stay nobody's if we may not see whose they are.
+	for range 5 {
+		listeners, err := proc.Listeners(ports)
+		if err != nil {
+			return err
 		}
-	}
-	if len(taken) == 0 {
-		return nil
+		var ghosts int
+		if taken, ghosts = a.taken(listeners); len(taken) == 0 {
+			return nil
+		}
+		if ghosts == 0 {
+			break
+		}
 	}
 	return &spec.Failure{
 		Cause:  strings.Join(taken, "\n"),
 		Advice: "Stop the process that holds the port, or give the node another port (and bus_port).",
 	}
+}
+
+// taken says which ports others hold, and of how many of those the process cannot be seen.
+func (a *apply) taken(listeners []proc.Listener) (taken []string, ghosts int) {
+	for _, p := range a.processes {
+		for _, port := range []int{p.node.Port, p.node.BusPort} {
+			l, ok := a.foreign(listeners, p, port)
+			if !ok {
+				continue
+			}
+			taken = append(taken, fmt.Sprintf("node %s: port %d on %s is taken by %s", p.node.Name, port, l.IP, l))
+			if l.Process == nil {
+				ghosts++
+			}
+		}
+	}
+	return taken, ghosts
 }
 
 // foreign finds a listener in the way of p on port that is none of our processes.

@@ -48,7 +48,7 @@ const packaged = `
 export DEBIAN_FRONTEND=noninteractive
 { apt-get update && apt-get install --yes --no-install-recommends redis-server; } >/tmp/apt.log 2>&1 || { cat /tmp/apt.log; exit 1; }
 settings() {
-	printf '%s\n' "port $1" 'bind 0.0.0.0' 'protected-mode no' 'cluster-enabled yes' 'cluster-node-timeout 5000' 'appendonly yes' \
+	printf '%s\n' "port $1" 'bind 0.0.0.0' 'protected-mode no' 'cluster-enabled yes' 'cluster-node-timeout 5000' 'appendonly yes' 'repl-diskless-sync-delay 0' \
 		"requirepass \"$password\"" "masterauth \"$password\"" "dir $2"
 }
 read -r password
@@ -101,7 +101,13 @@ func TestPackagedClusterIsTakenOver(t *testing.T) {
 for at in `+strings.ReplaceAll(strings.Join(endpoints, " "), ":", ",")+`; do
 	until { redis-cli -h ${at%,*} -p ${at#*,} cluster info; redis-cli -h ${at%,*} -p ${at#*,} info replication; } |
 		awk '/cluster_state:ok/ { ok++ } /role:master|master_link_status:up/ { ok++ } END { exit ok != 2 }'; do sleep 0.05; done
-done`, password+"\n"); err != nil {
+done
+views() { # what each node thinks of each
+	for at in `+strings.ReplaceAll(strings.Join(endpoints, " "), ":", ",")+`; do
+		redis-cli -h ${at%,*} -p ${at#*,} cluster nodes | awk '{ sub("myself,", "", $3); print $1, $3, $4 }' | sort | md5sum
+	done
+}
+until [ "$(views | sort -u | wc -l)" = 1 ]; do sleep 0.05; done`, password+"\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -112,10 +118,11 @@ done`, password+"\n"); err != nil {
 	if printed == "" {
 		t.Fatalf("no configuration in\n%s", said)
 	}
-	config := func(more string) {
-		write(t, filepath.Join(w.dir, "main.tf"), takeoverConfig+strings.TrimSuffix(printed, "}")+more+"}\n")
+	config := func(directive, more string) {
+		text := strings.Replace(printed, "config = {", "config = {\n"+directive, 1)
+		write(t, filepath.Join(w.dir, "main.tf"), takeoverConfig+strings.TrimSuffix(text, "}")+more+"}\n")
 	}
-	config("")
+	config("", "")
 	w.plansNothing()
 
 	data := newDataSet(t, l, a.Addr+":6379")
@@ -127,7 +134,7 @@ done`, password+"\n"); err != nil {
 		return strings.Join(pids, " ")
 	}
 	before := servers()
-	config("take_over = true\n")
+	config("", "take_over = true\n")
 	w.apply()
 	if now := servers(); now != before {
 		t.Errorf("processes were restarted: %s became %s", before, now)
@@ -144,10 +151,9 @@ done`, password+"\n"); err != nil {
 	plan, _ := w.try("plan", "-no-color", "-detailed-exitcode")
 	wants(t, fmt.Errorf("%s", plan), "-6380: enable the service", "-6380: disable redis@6380.service")
 	w.apply()
-	w.plansNothing()
 
 	load := startLoad(t, ctx, a, a.Addr+":6379")
-	config("take_over = true\ndeletion_protection = false\nconfig = { \"io-threads\" = \"2\" }\n") // It is read at start only.
+	config(`"io-threads" = "2"`, "take_over = true\ndeletion_protection = false\n") // It is read at start only.
 	w.apply()
 	seen := load.stop()
 	t.Logf("the load: %d operations, %d failed, %d writes lost, longest %.0f ms", seen.Operations, seen.FailedOperations, seen.LostWrites, seen.Latency.Max)

@@ -150,7 +150,6 @@ until [ "$(views | sort -u | wc -l)" = 1 ]; do sleep 0.05; done`, password+"\n")
 	run(t, a, "systemctl disable --quiet redis-kv-6380; systemctl enable --quiet redis@6380")
 	plan, _ := w.try("plan", "-no-color", "-detailed-exitcode")
 	wants(t, fmt.Errorf("%s", plan), "-6380: enable the service", "-6380: disable redis@6380.service")
-	w.apply()
 
 	load := startLoad(t, ctx, a, a.Addr+":6379")
 	config(`"io-threads" = "2"`, "take_over = true\ndeletion_protection = false\n") // It is read at start only.
@@ -161,7 +160,9 @@ until [ "$(views | sort -u | wc -l)" = 1 ]; do sleep 0.05; done`, password+"\n")
 		t.Errorf("%d operations, %d failed, %d writes lost: %q", seen.Operations, seen.FailedOperations, seen.LostWrites, seen.LostKeys)
 	}
 	data.check()
-	w.plansNothing()
+	if state := run(t, a, "systemctl is-enabled redis-kv-6380 redis@6380 | xargs"); state != "enabled disabled" {
+		t.Errorf("the services that were changed by hand are %s", state)
+	}
 	for _, h := range l.Hosts {
 		if active := run(t, h, "systemctl is-active redis-kv-6379 redis-kv-6380 redis-server redis@6380 mine 2>/dev/null | xargs || :"); active != "active active inactive inactive inactive" {
 			t.Errorf("%s: %s", h.Name, active)

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -52,9 +51,18 @@ func (e *executor) surrender(ctx context.Context, holder string, s Step) error {
 	if err != nil || len(held) == 0 {
 		return err
 	}
-	// Only from an open slot may a node that does not own it move keys.
-	if err := setSlots(ctx, c, held, "IMPORTING", e.ids[s.Node]); err != nil {
-		return err
+	// Only from an open slot may a node that does not own it move keys, and only
+	// if it knows who does; while it is open it does not learn that from others.
+	for _, state := range []string{"NODE", "IMPORTING"} {
+		if err := poll(ctx, formTimeout, func(ctx context.Context) error {
+			err := setSlots(ctx, c, held, state, e.ids[s.Node])
+			if isUnknownNode(err) {
+				return again(err) // they have met just now
+			}
+			return err
+		}); err != nil {
+			return err
+		}
 	}
 	pump := newKeyPump(e, holder, s.Node)
 	for slot := range held.All {
@@ -96,31 +104,18 @@ func keysIn(ctx context.Context, c *redis.Client, slots Slots) (Slots, error) {
 // but only a person knows whether the other one holds something that is missed.
 func (e *executor) dropCopies(ctx context.Context, k *keyPump, slot int) error {
 	c := e.f.client(k.source)
-	count, err := c.ClusterCountKeysInSlot(ctx, slot).Result()
-	if err != nil {
-		return err
-	}
-	keys, err := c.ClusterGetKeysInSlot(ctx, slot, int(count)).Result()
+	keys, err := keysOf(ctx, c, slot)
 	if err != nil {
 		return err
 	}
 	var differing []string
 	for _, key := range keys {
-		copied, err := dumpAsking(ctx, c, key)
+		compared, err := e.settleKey(ctx, k, key)
 		if err != nil {
 			return err
 		}
-		original, err := e.f.client(k.target).Dump(ctx, key).Result()
-		switch {
-		case errors.Is(err, redis.Nil):
-			err = k.move(ctx, []string{key}, 0)
-		case err == nil && original == copied:
-			err = asking(ctx, c, "DEL", key)
-		case err == nil:
+		if compared == different {
 			differing = append(differing, fmt.Sprintf("%q", key))
-		}
-		if err != nil {
-			return err
 		}
 	}
 	if len(differing) == 0 {
@@ -134,6 +129,23 @@ func (e *executor) dropCopies(ctx context.Context, k *keyPump, slot int) error {
 	}
 }
 
+// settleKey moves a key, or deletes it where the target has the same.
+func (e *executor) settleKey(ctx context.Context, k *keyPump, key string) (comparison, error) {
+	source := e.f.client(k.source)
+	for {
+		if err := k.move(ctx, []string{key}, 0); !isReply(err, "BUSYKEY") {
+			return onOne, err
+		}
+		compared, err := compareKeys(ctx, source, e.f.client(k.target), []string{key})
+		switch {
+		case err != nil || compared[0] == different:
+			return different, err
+		case compared[0] == same:
+			return same, asking(ctx, source, "DEL", key)
+		} // The target has just lost it.
+	}
+}
+
 func asking(ctx context.Context, c *redis.Client, args ...any) error {
 	_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Do(ctx, "ASKING")
@@ -141,14 +153,4 @@ func asking(ctx context.Context, c *redis.Client, args ...any) error {
 		return nil
 	})
 	return err
-}
-
-func dumpAsking(ctx context.Context, c *redis.Client, key string) (string, error) {
-	var dump *redis.StringCmd
-	_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.Do(ctx, "ASKING")
-		dump = p.Dump(ctx, key)
-		return nil
-	})
-	return dump.Val(), err
 }

@@ -117,6 +117,8 @@ func (e *executor) step(ctx context.Context, s Step) error {
 		return e.failover(ctx, c, s)
 	case Close:
 		return e.closeSlots(ctx, s)
+	case Yield:
+		return e.yield(ctx, s)
 	case Migrate:
 		return e.migrate(ctx, s)
 	case Restart:

@@ -34,22 +34,24 @@ func observeNodes(ctx context.Context, f *Fleet, names []string) Observed {
 }
 
 // findOrphans looks for keys in slots that have lost their owner, whose holders
-// are the ones to own them. Blank nodes have no keys, so that forming does not pay for it.
+// are the ones to own them, and for those of members that have lost all their
+// slots. Blank nodes have no keys, so that forming does not pay for it.
 func findOrphans(ctx context.Context, f *Fleet, o *Observed) {
 	unowned := o.unowned()
-	if len(unowned) == 0 {
-		return
-	}
 	var group errgroup.Group
 	for _, m := range o.reachable() {
-		if m.Keys == 0 || m.PrimaryID != "" {
+		asked := unowned
+		if len(m.Slots) == 0 && len(m.Peers) > 0 {
+			asked = AllSlots()
+		}
+		if m.Keys == 0 || m.PrimaryID != "" || len(asked) == 0 {
 			continue
 		}
 		group.Go(func() error {
-			if orphans, err := keysIn(ctx, f.client(m.Node.Name), unowned); err != nil {
+			if held, err := keysIn(ctx, f.client(m.Node.Name), asked); err != nil {
 				*m = Member{Node: m.Node, Err: err}
 			} else {
-				m.Orphans = orphans
+				m.Orphans, m.Strays = held.Intersect(unowned), held.Minus(unowned)
 			}
 			return nil // an error stands in the member
 		})

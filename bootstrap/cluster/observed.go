@@ -43,6 +43,8 @@ type Member struct {
 	Migrating, Importing map[int]string
 	// Orphans are slots that nobody who answers owns and in which it has keys.
 	Orphans Slots
+	// Strays are slots of others in which it has keys though it owns none itself.
+	Strays Slots
 	// Stats are facts that no decision hangs on.
 	Stats Stats
 }

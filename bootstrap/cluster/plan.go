@@ -63,10 +63,12 @@ const (
 	stageTakeover = iota + 1
 	stageForget
 	stageAdopt
+	stageYield
 	stageClose
 	stageReset
 	stageClaim
 	stageMeet
+	stageMerge
 	stageReplicate
 	stageFailover
 	stageMigrate
@@ -94,6 +96,7 @@ func Plan(observed Observed, desired Desired) ([]Step, error) {
 		return nil, err
 	}
 	p.adoptOrphans()
+	p.healSplits()
 	p.closeOpenSlots()
 	if err := p.layOut(); err != nil {
 		return nil, err
@@ -144,7 +147,7 @@ func (p *planner) isWanted(m *Member) bool { return p.wantedAddrs[m.Node.Addr()]
 // map by their nodes; others keep the order in which they were added.
 func byStage(a, b Step) int {
 	c := cmp.Compare(a.Stage, b.Stage)
-	if c == 0 && a.Stage == stageClose {
+	if c == 0 && (a.Stage == stageClose || a.Stage == stageYield || a.Stage == stageMerge) {
 		c = cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Target, b.Target))
 	}
 	return c

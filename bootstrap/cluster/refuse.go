@@ -105,13 +105,14 @@ func (p *planner) refuseKeys() error {
 }
 
 // mislaid says whether a node that owns nothing holds keys of this cluster, whose
-// member it is: in slots that are being moved to it, or that nobody owns any more.
+// member it is: in slots that are being moved to it, that nobody owns any more,
+// or that it has given up.
 func (p *planner) mislaid(m *Member) bool {
 	others := slices.DeleteFunc(slices.Clone(p.wanted), func(other *Member) bool { return other == m || !related(m, other) })
 	if len(others) == 0 {
 		return false
 	}
-	return len(m.Orphans) > 0 || len(m.Importing) > 0 || slices.ContainsFunc(others, func(other *Member) bool {
+	return len(m.Orphans) > 0 || len(m.Strays) > 0 || len(m.Importing) > 0 || slices.ContainsFunc(others, func(other *Member) bool {
 		return slices.Contains(slices.Collect(maps.Values(other.Migrating)), m.ID)
 	})
 }

@@ -105,6 +105,26 @@ func (p *patient) replicaNot(primary int) int {
 	return 0
 }
 
+// replicaOf is a replica of node primary.
+func (p *patient) replicaOf(primary int) int {
+	for i := range p.Addrs() {
+		if strings.Contains(p.Node(i).Client().ClusterNodes(p.t.Context()).Val(), fmt.Sprintf("myself,slave %s ", p.id(primary))) {
+			return i
+		}
+	}
+	p.t.Fatalf("n%d has no replica", primary)
+	return 0
+}
+
+func (p *patient) observe() cluster.Observed {
+	fleet, err := cluster.NewFleet(p.d.Nodes, spec.Auth{}, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = fleet.Close() }()
+	return cluster.Observe(p.t.Context(), fleet)
+}
+
 func (p *patient) migrate(from, to int, flags []any, keys ...string) {
 	p.t.Helper()
 	args := append([]any{"MIGRATE", "127.0.0.1", p.Node(to).Port(), "", 0, 5000}, flags...)
@@ -220,6 +240,12 @@ func TestRepair(t *testing.T) {
 			awaitSuccessor(t, p.Cluster, a, len(p.Addrs()))
 			p.Node(a).Resume()
 		}},
+		{name: "a split of which both halves took writes", do: func() { p.split(a, keys[0], keys[1], "") }},
+		{
+			name: "a split of which both halves wrote a key",
+			do:   func() { p.split(a, keys[0], keys[1], keys[0]) },
+			mend: func() { p.do(a, "DEL", keys[0]) },
+		},
 		{name: "addresses that changed", do: func() { p.moveAddresses() }},
 	} {
 		t.Run(damage.name, func(t *testing.T) {
@@ -251,6 +277,40 @@ func TestRepair(t *testing.T) {
 		if t.Failed() {
 			return
 		}
+	}
+}
+
+// split has node a's replica be made the primary where nobody knows it, as by
+// hand in the lesser half of a partition. Then both take writes: mine is written
+// in its shard on a only, theirs on the other only, and both, if set, on both.
+func (p *patient) split(a int, mine, theirs, both string) {
+	p.t.Helper()
+	b := p.replicaOf(a)
+	for _, key := range []string{mine, theirs} {
+		p.do(a, "DEL", key)
+	}
+	p.Node(b).Await("without the keys", func() error {
+		if had, has := p.do(a, "DBSIZE"), p.do(b, "DBSIZE"); had != has {
+			return fmt.Errorf("it has %v keys, and its primary %v", has, had)
+		}
+		return nil
+	})
+	for i := range p.Addrs() {
+		if i != b {
+			p.do(i, "CLUSTER", "FORGET", p.id(b))
+		}
+	}
+	p.do(b, "CLUSTER", "FAILOVER", "TAKEOVER")
+	value := func(key string) string { return strings.TrimPrefix(key, "key:") }
+	p.do(a, "SET", mine, value(mine))
+	p.do(b, "SET", theirs, value(theirs))
+	if both != "" {
+		p.do(a, "SET", both, "another value")
+		p.do(b, "SET", both, value(both))
+	}
+	problems := strings.Join(cluster.Problems(p.observe(), 1), "\n")
+	if !strings.Contains(problems, "the cluster is split") {
+		p.t.Errorf("the split is not among the problems:\n%s", problems)
 	}
 }
 

@@ -163,6 +163,7 @@ func slotProblems(o Observed) []string {
 			out = append(out, fmt.Sprintf("%s says that the cluster's state is fail", m.Node.Name))
 		}
 	}
+	out = append(out, splitProblems(o)...)
 	if len(unowned) > 0 {
 		out = append(out, fmt.Sprintf("nobody who answers owns %s", countSlots(unowned)))
 	}

@@ -22,8 +22,12 @@ const (
 	// Failover makes the replica Node the primary of its shard, with the consent
 	// of the primary Target, or by Takeover where that one is gone.
 	Failover Kind = "failover"
-	// Close ends the half-finished move of Slots, whose owner is Node, in Node's favour.
+	// Close ends the half-finished move of Slots, whose owner is Node, in Node's
+	// favour: keys that others have in them move to it.
 	Close Kind = "close"
+	// Yield has Node give up Slots that Target owns too, and keep their keys, which
+	// a Close then moves. Nobody learns of it from Node.
+	Yield Kind = "yield"
 	// Migrate moves Slots with their keys from Node to Target.
 	Migrate Kind = "migrate"
 	// Restart shuts Node down, whose service starts it again, and waits until
@@ -71,7 +75,12 @@ func (s Step) String() string {
 		}
 		return fmt.Sprintf("fail over from %s to %s", s.Target, s.Node)
 	case Close:
+		if s.Stage == stageMerge {
+			return fmt.Sprintf("move keys of %s from elsewhere to %s, which owns them", countSlots(s.Slots), s.Node)
+		}
 		return fmt.Sprintf("finish the interrupted move of %s for %s", countSlots(s.Slots), s.Node)
+	case Yield:
+		return fmt.Sprintf("have %s give up %s that %s owns too, once no key differs", s.Node, countSlots(s.Slots), s.Target)
 	case Migrate:
 		return moveInWords([]Step{s})
 	case Restart:

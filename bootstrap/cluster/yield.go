@@ -1,0 +1,82 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
+)
+
+// yield has a node give up slots that another owns too. What the two hold is
+// compared before anything is touched: where one key has two values, both go on
+// serving theirs until somebody has decided.
+func (e *executor) yield(ctx context.Context, s Step) error {
+	if err := e.refuseConflicts(ctx, s); err != nil {
+		return err
+	}
+	c := e.f.client(s.Node)
+	text, err := c.ClusterNodes(ctx).Result()
+	if err != nil {
+		return err
+	}
+	var now Member
+	if err := now.readNodes(text); err != nil {
+		return err
+	}
+	rest := now.Slots.Intersect(s.Slots)
+	if now.PrimaryID != "" || len(rest) == 0 {
+		return nil // it has heard of the other one
+	}
+	return c.Do(ctx, slotsCommand("DELSLOTS", rest)...).Err()
+}
+
+// compareAtOnce is how many keys are asked for at once, on both nodes.
+const compareAtOnce = 200
+
+// refuseConflicts compares the keys that Node holds in the slots with what Target
+// has under their names.
+func (e *executor) refuseConflicts(ctx context.Context, s Step) error {
+	mine, theirs := e.f.client(s.Node), e.f.client(s.Target)
+	held, err := keysIn(ctx, mine, s.Slots)
+	if err != nil {
+		return err
+	}
+	var differing []string
+	for slot := range held.All {
+		keys, err := keysOf(ctx, mine, slot)
+		if err != nil {
+			return err
+		}
+		for len(keys) > 0 {
+			n := min(compareAtOnce, len(keys))
+			compared, err := compareKeys(ctx, mine, theirs, keys[:n])
+			if err != nil {
+				return fmt.Errorf("compare the keys of slot %d: %w", slot, err)
+			}
+			for i, c := range compared {
+				if c == different {
+					differing = append(differing, fmt.Sprintf("%q", keys[i]))
+				}
+			}
+			keys = keys[n:]
+		}
+	}
+	if len(differing) == 0 {
+		return nil
+	}
+	return &spec.Failure{Host: s.Node, Step: "heal a split",
+		Cause: fmt.Sprintf("%s and %s both own %s and took writes: %d keys have one value here and another there: %s",
+			s.Node, s.Target, countSlots(s.Slots), len(differing), firstFew(differing)),
+		Advice: fmt.Sprintf("Nothing was changed, both go on serving. Look at these keys on both (redis-cli -h … get), and delete each on the one whose value is not wanted, or give both the same. Then apply again: %s gets what only %s has, and nothing is dropped.", s.Target, s.Node),
+	}
+}
+
+func keysOf(ctx context.Context, c *redis.Client, slot int) ([]string, error) {
+	count, err := c.ClusterCountKeysInSlot(ctx, slot).Result()
+	if err != nil {
+		return nil, err
+	}
+	return c.ClusterGetKeysInSlot(ctx, slot, int(count)).Result()
+}

@@ -65,6 +65,16 @@ func (e *executor) apply(ctx context.Context, d Desired, t *tempo, res *Result) 
 		if len(steps) == 0 && len(Problems(e.only(o), d.ReplicasPerShard)) == 0 {
 			break
 		}
+		if first := anew(steps); len(first) > 0 {
+			res.Steps = append(res.Steps, first...)
+			if err := e.execute(ctx, first); err != nil {
+				return o, failure("change the cluster", err)
+			}
+			o = e.observe(ctx, e.f.names())
+			if steps, err = Plan(o, d); err != nil {
+				return o, err
+			}
+		}
 		e.donor = donor(o)
 		if forms(steps) {
 			if err := t.quicken(ctx, o, steps); err != nil {
@@ -129,6 +139,11 @@ func forms(steps []Step) bool {
 
 // carryOut does the steps and waits until every node agrees.
 func (e *executor) carryOut(ctx context.Context, steps []Step, create bool) (Observed, error) {
+	// Before a split is mended its halves must not meet.
+	n := 1 + lastYield(steps)
+	if err := e.execute(ctx, steps[:n]); err != nil {
+		return Observed{}, failure("change the cluster", err)
+	}
 	if !create { // on a new cluster nobody can have been told to forget anybody
 		introducing, stop := context.WithCancel(ctx)
 		again := &executor{f: e.f, log: e.log, ids: maps.Clone(e.ids), busPorts: maps.Clone(e.busPorts)}
@@ -137,7 +152,7 @@ func (e *executor) carryOut(ctx context.Context, steps []Step, create bool) (Obs
 		defer done.Wait()
 		defer stop()
 	}
-	if err := e.execute(ctx, steps); err != nil {
+	if err := e.execute(ctx, steps[n:]); err != nil {
 		return Observed{}, failure("change the cluster", err)
 	}
 	o, err := e.verify(ctx)
@@ -145,6 +160,16 @@ func (e *executor) carryOut(ctx context.Context, steps []Step, create bool) (Obs
 		return o, failure("verify the cluster", err)
 	}
 	return o, nil
+}
+
+// lastYield is the index of the last step that gives slots up, -1 without one.
+func lastYield(steps []Step) int {
+	for i, s := range slices.Backward(steps) {
+		if s.Kind == Yield {
+			return i
+		}
+	}
+	return -1
 }
 
 // syncs says whether replicas may have to copy their primary's data.

@@ -177,6 +177,14 @@ func TestScaleOutAndIn(t *testing.T) {
 			t.Errorf("n%d has left and is still known:\n%s", i, view)
 		}
 	}
+
+	// They come back while the others still refuse who they were told to forget.
+	before := c.Node(6).Client().ClusterMyID(t.Context()).Val()
+	mustApply(t, cluster.Desired{Nodes: nodes, ReplicasPerShard: 1}, spec.Auth{})
+	if after := c.Node(6).Client().ClusterMyID(t.Context()).Val(); after == before {
+		t.Errorf("n6 came back as %s, which the others had forgotten", before)
+	}
+	checkFilled(t, client, keys)
 }
 
 func TestALostNodeIsReplaced(t *testing.T) {

@@ -146,6 +146,9 @@ func (e *executor) reset(ctx context.Context, c *redis.Client, s Step) error {
 	} else if !replica && s.Keys > 0 {
 		return fmt.Errorf("it is a primary with %d keys, which a reset would lose", s.Keys)
 	}
+	if s.Anew {
+		return c.ClusterResetHard(ctx).Err()
+	}
 	return c.ClusterResetSoft(ctx).Err() // it stays a member, under its id
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"pgregory.net/rapid"
 
@@ -17,6 +18,8 @@ type model struct {
 	ids   map[string]*modelNode
 	// restarted are the nodes that were restarted, in order.
 	restarted []string
+	// renewed counts the nodes that were given another id.
+	renewed int
 }
 
 type modelNode struct {
@@ -78,6 +81,9 @@ func (m *model) observe(nodes []spec.Node) Observed {
 			member.Peers = append(member.Peers, peer)
 			member.CurrentEpoch = max(member.CurrentEpoch, p.epoch)
 		}
+		if m.renewed > 0 {
+			slices.SortFunc(member.Peers, func(a, b Peer) int { return strings.Compare(a.ID, b.ID) })
+		}
 		o.Members = append(o.Members, member)
 	}
 	return o
@@ -102,6 +108,12 @@ func (m *model) do(s Step) error {
 			return fmt.Errorf("%s: it has slots or keys", s)
 		}
 		n.primary, n.keys, n.knows = "", new(keySet), nil
+		if s.Anew {
+			m.renewed++
+			delete(m.ids, n.id)
+			n.id = fmt.Sprintf("%040d", 1_000_000+m.renewed)
+			m.ids[n.id] = n
+		}
 	case Claim:
 		for _, other := range m.nodes {
 			if other.alive && len(other.slots.Intersect(s.Slots)) > 0 {

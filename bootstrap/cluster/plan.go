@@ -60,7 +60,8 @@ func (d Desired) Validate() error {
 
 // Stages of a plan, in order.
 const (
-	stageTakeover = iota + 1
+	stageAnew = iota + 1
+	stageTakeover
 	stageForget
 	stageAdopt
 	stageYield
@@ -90,6 +91,9 @@ func Plan(observed Observed, desired Desired) ([]Step, error) {
 	p := newPlanner(&observed, desired)
 	if err := p.refuse(); err != nil {
 		return nil, err
+	}
+	if forgotten := p.forgotten(); len(forgotten) > 0 {
+		return p.planAnew(forgotten)
 	}
 	p.takeOver()
 	if err := p.forgetGhosts(); err != nil {

@@ -28,7 +28,7 @@ func converge(t *rapid.T, m *model, d Desired, crashes bool) (moved int) {
 		if len(steps) == 0 {
 			return moved
 		}
-		for _, s := range steps {
+		for i, s := range steps {
 			if crashes && round < crashed && rapid.IntRange(0, 9).Draw(t, "crash") == 0 {
 				if s.Kind == Migrate {
 					if err := m.cutOff(t, s); err != nil {
@@ -40,6 +40,9 @@ func converge(t *rapid.T, m *model, d Desired, crashes bool) (moved int) {
 			}
 			if err := m.do(s); err != nil {
 				t.Fatalf("execute: %v\nplan: %v", err, steps)
+			}
+			if s.Anew && !steps[min(i+1, len(steps)-1)].Anew {
+				break // ids have changed, and Plan is to be asked again
 			}
 			if s.Kind == Migrate {
 				moved += s.Slots.Count()

@@ -49,6 +49,9 @@ type Step struct {
 	Slots Slots
 	// Epoch is the config epoch for Claim; 0 leaves it.
 	Epoch int64
+	// Anew has Reset give the node another id too, for those who were told to
+	// forget it and so do not take it back under the one it has.
+	Anew bool
 	// Takeover has Failover not wait for the old primary, which is gone.
 	Takeover bool
 	// Keys is the key count of a Reset node. For Migrate it is about how many
@@ -62,6 +65,9 @@ func (s Step) String() string {
 	case Forget:
 		return fmt.Sprintf("%s forgets %s", s.Node, s.Target)
 	case Reset:
+		if s.Anew {
+			return fmt.Sprintf("give %s, which the others have forgotten, a new id", s.Node)
+		}
 		return fmt.Sprintf("reset %s", s.Node)
 	case Claim:
 		return fmt.Sprintf("assign %s to %s", countSlots(s.Slots), s.Node)

@@ -41,38 +41,6 @@ func (e *executor) awaitWhole(ctx context.Context, limit time.Duration) error {
 	})
 }
 
-// introduceAgain repeats, until ctx ends, the introductions that have not led to
-// anything. From Redis 7.2 on a node takes none to who it was told to forget
-// within the last minute, as when a node leaves and comes back at once.
-func (e *executor) introduceAgain(ctx context.Context, steps []Step) {
-	const every = 2 * time.Second
-	said := map[string]bool{}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(every):
-		}
-		for _, s := range steps {
-			if s.Kind != Meet {
-				continue
-			}
-			c := e.f.client(s.Node)
-			view := c.ClusterNodes(ctx).Val() // what fails is tried again
-			for _, peer := range s.Peers {
-				if view != "" && !strings.Contains(view, e.ids[peer]) {
-					if !said[peer] {
-						said[peer] = true
-						e.log.Info(fmt.Sprintf("%s does not know %s yet; if it forgot it within the last minute, it takes it back when that is over", s.Node, peer), spec.LogPhase, "form")
-					}
-					_ = e.meet(ctx, c, Step{Peers: []string{peer}})
-					_ = e.meet(ctx, e.f.client(peer), Step{Peers: []string{s.Node}})
-				}
-			}
-		}
-	}
-}
-
 // nudger has nodes that others see as they were tell those others what they are.
 // Left alone a node does so with its next ping, half a node timeout later.
 type nudger struct {

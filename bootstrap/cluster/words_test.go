@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
@@ -69,5 +71,14 @@ func TestWords(t *testing.T) {
 	}
 	if got := Sum(grow); got.Slots != 4096 || got.Keys < 60 || got.Restarts != 0 {
 		t.Errorf("growing is %+v", got)
+	}
+}
+
+func TestBanInWords(t *testing.T) {
+	if got, want := banInWords([]string{"a and b"}, 18*time.Second), "wait until these know each other: a and b; if one was told to forget the other just now, it takes it back in 43s at the latest"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := banInWords([]string{"a and b"}, 2*ban); strings.Contains(got, "latest") {
+		t.Errorf("the ban is over, and it says %q", got)
 	}
 }

@@ -72,7 +72,7 @@ func (e *executor) execute(ctx context.Context, steps []Step) error {
 func (e *executor) stage(ctx context.Context, steps []Step) error {
 	byNode := map[string][]Step{}
 	var names []string
-	slots := 0
+	slots, bytes := 0, int64(0)
 	for _, s := range steps {
 		if byNode[s.Node] == nil {
 			names = append(names, s.Node)
@@ -80,10 +80,11 @@ func (e *executor) stage(ctx context.Context, steps []Step) error {
 		byNode[s.Node] = append(byNode[s.Node], s)
 		if s.Kind == Migrate {
 			slots += s.Slots.Count()
+			bytes += s.Bytes
 		}
 	}
 	if slots > 0 {
-		e.progress.begin(slots)
+		e.progress.begin(slots, bytes)
 		if err := e.prepareMigration(ctx, steps); err != nil {
 			return err
 		}

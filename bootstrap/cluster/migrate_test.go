@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,9 @@ func TestMigrateKeepsEverything(t *testing.T) {
 			t.Logf("3 to 5 primaries in %s", time.Since(start).Round(time.Millisecond))
 			if !strings.Contains(said.String(), "total=6553 unit=slots") {
 				t.Errorf("no progress of 6553 slots in\n%s", &said)
+			}
+			if !regexp.MustCompile(`moved 6553 of 6553 slots \([\d,]+ keys, [\d.]+ MB\)`).MatchString(said.String()) && !strings.Contains(server, "valkey") {
+				t.Errorf("no keys and bytes in\n%s", &said)
 			}
 			checkAllSorts(t, client)
 			for i := range 5 {

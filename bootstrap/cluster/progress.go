@@ -10,23 +10,27 @@ import (
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
 
-// progress counts the slots that a stage moves and says so, not too often. It is
+// progress counts the slots that a stage moves, with what is in them, and says so
+// with the time that is left, not too often. It is
 // safe for concurrent use.
 type progress struct {
 	mu          sync.Mutex
 	slots, of   int
 	keys, bytes int64
+	// ofBytes is about how many bytes are to be moved.
+	ofBytes     int64
 	began, said time.Time
 }
 
 // reportEvery is how often progress is reported at most.
 const reportEvery = 500 * time.Millisecond
 
-// begin sets the counts back, for so many slots that are to be moved.
-func (p *progress) begin(slots int) {
+// begin sets the counts back, for so many slots with about so many bytes that
+// are to be moved.
+func (p *progress) begin(slots int, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.slots, p.of, p.keys, p.bytes = 0, slots, 0, 0
+	p.slots, p.of, p.keys, p.bytes, p.ofBytes = 0, slots, 0, 0, bytes
 	p.began, p.said = time.Time{}, time.Time{}
 }
 
@@ -60,7 +64,11 @@ func (p *progress) add(log hclog.Logger, slots int) {
 	p.said = now
 	text := fmt.Sprintf("moved %d of %d slots", p.slots, p.of)
 	if p.keys > 0 {
-		text += fmt.Sprintf(" (%s, %s)", countKeys(p.keys), formatBytes(p.bytes))
+		text += fmt.Sprintf(" (%s, %s", countKeys(p.keys), formatBytes(p.bytes))
+		if p.ofBytes > p.bytes && p.slots < p.of {
+			text += " of about " + formatBytes(p.ofBytes)
+		}
+		text += ")"
 	}
 	if left := p.left(now); left > 0 {
 		text += fmt.Sprintf(", %s left", left)

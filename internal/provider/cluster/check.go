@@ -224,6 +224,26 @@ func open(in input) bool {
 	})
 }
 
+// forgetful says what a crash costs where the configuration keeps writes from the
+// disk; empty where it does not. A service starts its process again sooner than
+// the others take it for failed, and its replicas copy what it then has.
+func forgetful(in input) string {
+	lower := make(map[string]string, len(in.config))
+	for name, value := range in.config {
+		lower[strings.ToLower(name)] = strings.ToLower(strings.TrimSpace(value))
+	}
+	if lower["appendonly"] != "no" {
+		return ""
+	}
+	comesBack := "with its last snapshot"
+	if save, set := lower["save"]; set && strings.Trim(save, `"`) == "" {
+		comesBack = "empty"
+	}
+	return "Without an append-only file a primary that crashes is started again at once, " + comesBack + ", before a replica has taken over from it; " +
+		"its replicas then copy that, and the shard has lost what was written since. Planned changes lose nothing. " +
+		"For data that must survive a crash leave appendonly at its default, yes; for a cache ignore this."
+}
+
 func (in input) names() []string {
 	return slices.SortedFunc(maps.Keys(in.nodes), connection.Natural)
 }

@@ -100,6 +100,22 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestForgetful(t *testing.T) {
+	for name, c := range map[string]struct {
+		config map[string]string
+		want   string
+	}{
+		"default":         {nil, ""},
+		"no snapshots":    {map[string]string{"save": ""}, ""},
+		"nothing on disk": {map[string]string{"AppendOnly": "no", "save": `""`}, "empty, before a replica"},
+		"snapshots only":  {map[string]string{"appendonly": "no", "save": "900 1"}, "its last snapshot"},
+	} {
+		if got := forgetful(input{config: c.config}); got == "" != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // Whatever is unknown, null or odd: check comes to an end, and every problem
 // names an attribute and says something.
 func TestCheckNeverPanics(t *testing.T) {

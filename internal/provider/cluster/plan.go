@@ -76,6 +76,9 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		resp.Diagnostics.AddAttributeWarning(path.Root("allow_unauthenticated"), "Redis Cluster Without a Password",
 			"Whoever can reach the ports of this cluster can read, change and delete all its data.")
 	}
+	if cost := forgetful(in); cost != "" {
+		resp.Diagnostics.AddAttributeWarning(path.Root("config").AtMapKey("appendonly"), "Redis Cluster Forgets in a Crash", cost)
+	}
 	var state *model
 	if !req.State.Raw.IsNull() {
 		state = new(model)

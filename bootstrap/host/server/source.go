@@ -9,14 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -34,7 +32,7 @@ func Source(ctx context.Context, log hclog.Logger, want spec.Server, dir string)
 	if _, err := os.Stat(s.binary()); err == nil {
 		return in, nil
 	}
-	in.What = fmt.Sprintf("build %s from %s", BinaryName(want.Flavor), s.url)
+	in.What = fmt.Sprintf("build %s from %s", BinaryName(want.Flavor), s.url.Redacted())
 	in.Do = s.install
 	in.Version, _ = parseVersion(want.Version)
 	return in, nil
@@ -79,7 +77,7 @@ func (s *source) program(ctx context.Context) (Program, error) {
 	p, err := Examine(ctx, s.binary())
 	if err == nil && !p.Version.Matches(s.want.Version) {
 		err = &spec.Failure{
-			Cause:  fmt.Sprintf("%s holds version %s, and %s is wanted", s.url, p.Version, s.want.Version),
+			Cause:  fmt.Sprintf("%s holds version %s, and %s is wanted", s.url.Redacted(), p.Version, s.want.Version),
 			Advice: "Correct server.version or server.source_url.",
 		}
 	}
@@ -95,7 +93,7 @@ func (s *source) install(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	if err := s.provideCompiler(ctx); err != nil {
+	if err := s.provideTools(ctx); err != nil {
 		return err
 	}
 	tarball := filepath.Join(work, "source.tar.gz")
@@ -104,7 +102,7 @@ func (s *source) install(ctx context.Context) error {
 	}
 	tree := filepath.Join(work, "tree")
 	if err := unpack(tarball, tree); err != nil {
-		return fmt.Errorf("unpack %s: %w", s.url, err)
+		return fmt.Errorf("unpack %s: %w", s.url.Redacted(), err)
 	}
 	s.log.Info("compile " + BinaryName(s.want.Flavor))
 	if _, err := run(ctx, s.log, tree, []string{"LC_ALL=C"}, "make", "-j", fmt.Sprint(runtime.NumCPU()), "MALLOC=libc"); err != nil {
@@ -136,76 +134,54 @@ func (s *source) keep(tree, work string) error {
 	return nil
 }
 
-// provideCompiler installs gcc and make where they are missing and can be.
-func (s *source) provideCompiler(ctx context.Context) error {
-	missing := false
+// provideTools installs what fetches and builds the tarball where it is missing and can be.
+func (s *source) provideTools(ctx context.Context) error {
+	var missing, packages []string
 	for _, tool := range []string{"gcc", "make"} {
-		_, err := exec.LookPath(tool)
-		missing = missing || err != nil
+		if _, err := exec.LookPath(tool); err != nil {
+			missing, packages = append(missing, tool), []string{"gcc", "make", "libc6-dev", "pkg-config"}
+		}
 	}
-	if !missing {
+	if _, _, err := fetcher(s.url); err != nil {
+		missing, packages = append(missing, "curl"), append(packages, "curl", "ca-certificates")
+	}
+	if len(missing) == 0 {
 		return nil
 	}
+	tools := strings.Join(missing, " and ")
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		return &spec.Failure{Cause: "building from source needs gcc and make", Advice: "Install them on the host, and apply again."}
+		return &spec.Failure{Cause: "building from source needs " + tools, Advice: "Install them on the host, and apply again."}
 	}
-	s.log.Info("install gcc and make")
+	s.log.Info("install " + tools)
 	a := &apt{log: s.log, policy: policyFile}
-	tools := []string{"gcc", "make", "libc6-dev", "pkg-config"}
-	if a.get(ctx, "install", tools...) == nil {
+	if a.get(ctx, "install", packages...) == nil {
 		return nil
 	}
 	if err := a.get(ctx, "update"); err != nil {
 		return err
 	}
-	return a.get(ctx, "install", tools...)
+	return a.get(ctx, "install", packages...)
 }
 
 // fetch writes the tarball to file, and fails unless its hash is the wanted one.
 func (s *source) fetch(ctx context.Context, file string) error {
-	s.log.Info("download " + s.url.String())
-	body, err := s.open(ctx)
-	if err != nil {
-		return fmt.Errorf("download %s: %w", s.url, err)
-	}
-	defer func() { _ = body.Close() }()
+	s.log.Info("download " + s.url.Redacted())
 	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
 	hash := sha256.New()
-	_, err = io.Copy(io.MultiWriter(f, hash), body)
+	err = download(ctx, s.url, io.MultiWriter(f, hash))
 	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("download %s: %w", s.url, err)
+		return fmt.Errorf("download %s: %w", s.url.Redacted(), err)
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != s.sum {
 		return &spec.Failure{
-			Cause:  fmt.Sprintf("%s has the SHA-256 %s, and %s is wanted; nothing of it was used", s.url, got, s.sum),
+			Cause:  fmt.Sprintf("%s has the SHA-256 %s, and %s is wanted; nothing of it was used", s.url.Redacted(), got, s.sum),
 			Advice: "Compare both with what the project publishes. Correct server.sha256 only if that is where the mistake is.",
 		}
 	}
 	return nil
-}
-
-func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
-	if s.url.Scheme == "file" {
-		return os.Open(s.url.Path)
-	}
-	const headerTimeout = 30 * time.Second
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: headerTimeout}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		_ = resp.Body.Close()
-		return nil, fmt.Errorf("the server says %s", resp.Status)
-	}
-	return resp.Body, nil
 }
 
 // RemoveBuilt deletes what Source keeps below dir, and dir if nothing else is in it.

@@ -196,6 +196,9 @@ func ask(ctx context.Context, client *redis.Client, addr string) Sighting {
 
 // absorb publishes what s changes.
 func (w *Watcher) absorb(s Sighting) {
+	if w.View() != nil && blank(s.Peers) {
+		return // it was made anew, and has not joined yet: it says nothing of the others
+	}
 	var v *View
 	if s.Peers == nil {
 		v = standalone(s.From)
@@ -215,6 +218,11 @@ func (w *Watcher) absorb(s Sighting) {
 	for _, n := range v.Nodes {
 		w.add(n.Addr)
 	}
+}
+
+// blank says whether an answer is that of a node which knows nobody and owns nothing.
+func blank(peers []cluster.Peer) bool {
+	return len(peers) == 1 && len(peers[0].Slots) == 0
 }
 
 // Run answers Refresh and Focus until ctx ends.

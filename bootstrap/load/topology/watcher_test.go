@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/cluster"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
@@ -47,5 +48,18 @@ func TestWatcherTakesAServerWithoutClusterMode(t *testing.T) {
 	v, err := w.Discover(t.Context())
 	if err != nil || !v.Standalone || v.Nodes[v.Owner[77]].Addr != c.Node(0).Addr() {
 		t.Errorf("got %v, %v", v, err)
+	}
+}
+
+// A node that was made anew is asked too, since the others remember its address.
+func TestWatcherHearsNothingFromABlankNode(t *testing.T) {
+	w := NewWatcher(Options{Endpoints: []string{"127.0.0.1:1"}})
+	defer func() { _ = w.Close() }()
+	owner := cluster.Peer{ID: "a", Addr: "127.0.0.1:1", Slots: cluster.AllSlots(), ConfigEpoch: 1}
+	was := cluster.Peer{ID: "b", Addr: "127.0.0.1:2", PrimaryID: "a", Flags: []string{"fail"}}
+	w.absorb(Sighting{From: owner.Addr, Peers: []cluster.Peer{owner, was}})
+	w.absorb(Sighting{From: was.Addr, Peers: []cluster.Peer{{ID: "c", Addr: was.Addr}}})
+	if v := w.View(); v.Unserved() > 0 || len(v.Nodes) != 2 {
+		t.Errorf("%d slots are served by nobody, %d nodes", v.Unserved(), len(v.Nodes))
 	}
 }

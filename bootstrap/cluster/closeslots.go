@@ -104,19 +104,30 @@ func keysIn(ctx context.Context, c *redis.Client, slots Slots) (Slots, error) {
 // but only a person knows whether the other one holds something that is missed.
 func (e *executor) dropCopies(ctx context.Context, k *keyPump, slot int) error {
 	c := e.f.client(k.source)
-	keys, err := keysOf(ctx, c, slot)
+	keys, err := keysOf(ctx, c, Slots{{slot, slot}})
 	if err != nil {
 		return err
 	}
-	var differing []string
-	for _, key := range keys {
-		compared, err := e.settleKey(ctx, k, key)
-		if err != nil {
-			return err
+	compared, err := compareKeys(ctx, c, e.f.client(k.target), keys)
+	if err != nil {
+		return err
+	}
+	var differing, copies []string
+	for i, key := range keys {
+		if compared[i] == onOne {
+			if compared[i], err = e.settleKey(ctx, k, key); err != nil {
+				return err
+			}
 		}
-		if compared == different {
+		switch compared[i] {
+		case different:
 			differing = append(differing, fmt.Sprintf("%q", key))
+		case same:
+			copies = append(copies, key)
 		}
+	}
+	if err := deleteAsking(ctx, c, copies); err != nil {
+		return err
 	}
 	if len(differing) == 0 {
 		return nil
@@ -129,27 +140,33 @@ func (e *executor) dropCopies(ctx context.Context, k *keyPump, slot int) error {
 	}
 }
 
-// settleKey moves a key, or deletes it where the target has the same.
+// settleKey moves a key that the target has not, and says what is there if it has
+// come to have one.
 func (e *executor) settleKey(ctx context.Context, k *keyPump, key string) (comparison, error) {
-	source := e.f.client(k.source)
 	for {
 		if err := k.move(ctx, []string{key}, 0); !isReply(err, "BUSYKEY") {
 			return onOne, err
 		}
-		compared, err := compareKeys(ctx, source, e.f.client(k.target), []string{key})
+		compared, err := compareKeys(ctx, e.f.client(k.source), e.f.client(k.target), []string{key})
 		switch {
-		case err != nil || compared[0] == different:
-			return different, err
-		case compared[0] == same:
-			return same, asking(ctx, source, "DEL", key)
+		case err != nil:
+			return onOne, err
+		case compared[0] != onOne:
+			return compared[0], nil
 		} // The target has just lost it.
 	}
 }
 
-func asking(ctx context.Context, c *redis.Client, args ...any) error {
+// deleteAsking deletes keys of slots that the node does not own.
+func deleteAsking(ctx context.Context, c *redis.Client, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
 	_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.Do(ctx, "ASKING")
-		p.Do(ctx, args...)
+		for _, key := range keys {
+			p.Do(ctx, "ASKING")
+			p.Del(ctx, key)
+		}
 		return nil
 	})
 	return err

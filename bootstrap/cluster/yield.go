@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -32,8 +33,8 @@ func (e *executor) yield(ctx context.Context, s Step) error {
 	return c.Do(ctx, slotsCommand("DELSLOTS", rest)...).Err()
 }
 
-// compareAtOnce is how many keys are asked for at once, on both nodes.
-const compareAtOnce = 200
+// How many slots' keys, and how many keys' values, are asked for at once.
+const slotsAtOnce, keysAtOnce = 100, 200
 
 // refuseConflicts compares the keys that Node holds in the slots with what Target
 // has under their names.
@@ -44,23 +45,23 @@ func (e *executor) refuseConflicts(ctx context.Context, s Step) error {
 		return err
 	}
 	var differing []string
-	for slot := range held.All {
-		keys, err := keysOf(ctx, mine, slot)
+	for len(held) > 0 {
+		var some Slots
+		some, held = held.TakeFirst(slotsAtOnce)
+		keys, err := keysOf(ctx, mine, some)
 		if err != nil {
 			return err
 		}
-		for len(keys) > 0 {
-			n := min(compareAtOnce, len(keys))
-			compared, err := compareKeys(ctx, mine, theirs, keys[:n])
+		for some := range slices.Chunk(keys, keysAtOnce) {
+			compared, err := compareKeys(ctx, mine, theirs, some)
 			if err != nil {
-				return fmt.Errorf("compare the keys of slot %d: %w", slot, err)
+				return fmt.Errorf("compare keys: %w", err)
 			}
 			for i, c := range compared {
 				if c == different {
-					differing = append(differing, fmt.Sprintf("%q", keys[i]))
+					differing = append(differing, fmt.Sprintf("%q", some[i]))
 				}
 			}
-			keys = keys[n:]
 		}
 	}
 	if len(differing) == 0 {
@@ -73,10 +74,18 @@ func (e *executor) refuseConflicts(ctx context.Context, s Step) error {
 	}
 }
 
-func keysOf(ctx context.Context, c *redis.Client, slot int) ([]string, error) {
-	count, err := c.ClusterCountKeysInSlot(ctx, slot).Result()
-	if err != nil {
-		return nil, err
+// keysOf are the keys that a node has in the slots.
+func keysOf(ctx context.Context, c *redis.Client, slots Slots) (keys []string, err error) {
+	const all = 1 << 30 // of each slot
+	var replies []*redis.StringSliceCmd
+	_, err = c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for slot := range slots.All {
+			replies = append(replies, p.ClusterGetKeysInSlot(ctx, slot, all))
+		}
+		return nil
+	})
+	for _, reply := range replies {
+		keys = append(keys, reply.Val()...)
 	}
-	return c.ClusterGetKeysInSlot(ctx, slot, int(count)).Result()
+	return keys, err
 }

@@ -112,6 +112,7 @@ output "status" {
 `
 
 func TestAccKilledAppliesAreFinished(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	w := newWorkspace(t, place.Cluster("")+status)
 	random := crashRandom(t)
@@ -128,6 +129,7 @@ func TestAccKilledAppliesAreFinished(t *testing.T) {
 // TestAccKilledChangesLoseNothing kills Terraform and its provider while they
 // change a cluster that is in use: the next apply ends the change.
 func TestAccKilledChangesLoseNothing(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 8)
 	w := newWorkspace(t, "")
 	random := crashRandom(t)
@@ -145,10 +147,18 @@ func TestAccKilledChangesLoseNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for run := range crashRuns(t) {
-		for _, change := range []struct{ name, nodes, more string }{
-			{"scale out", eight, ""},
-			{"scale in, with a rolling restart", six, fmt.Sprintf("config = { \"tcp-backlog\" = \"%d\" }", 200+run)},
+		backlog := fmt.Sprintf("config = { \"tcp-backlog\" = \"%d\" }", 200+run)
+		for _, change := range []struct {
+			name, nodes, more string
+			before            func()
+		}{
+			{name: "scale out", nodes: eight},
+			{name: "scale in, with a rolling restart", nodes: six, more: backlog},
+			{name: "replacement", nodes: six, more: backlog, before: func() { vanish(t, place, random.IntN(6)) }},
 		} {
+			if change.before != nil {
+				change.before()
+			}
 			w.configure(t, place.ClusterOf(change.nodes, change.more)+status)
 			for range 1 + random.IntN(2) {
 				// Terraform alone takes about a second before it begins.
@@ -166,6 +176,26 @@ func TestAccKilledChangesLoseNothing(t *testing.T) {
 		}
 	}
 	w.converges(t)
+}
+
+// vanish takes process number i away with its data and its service, as when its
+// machine was made anew.
+func vanish(t *testing.T, place acctest.Place, i int) {
+	t.Helper()
+	own := filepath.Join(place.BaseDir, "test", strconv.Itoa(place.Ports[i]))
+	port := ":" + strconv.Itoa(place.Ports[i])
+	for left := true; left; {
+		left = false
+		for pid, line := range place.Processes(t) {
+			if strings.Contains(line, own) || strings.Contains(line, "redis-server") && strings.Contains(line, port) {
+				left = true
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	}
+	if err := os.RemoveAll(own); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // crashRuns is CRASH_RUNS, or once.
@@ -196,6 +226,7 @@ func fromEnv(t *testing.T, name string, otherwise uint64) uint64 {
 }
 
 func TestAccInterruptedApplyIsFinished(t *testing.T) {
+	t.Parallel()
 	place := acctest.NewPlace(t, 6)
 	w := newWorkspace(t, place.Cluster("")+status)
 	for _, after := range []time.Duration{900 * time.Millisecond, 1300 * time.Millisecond, 1700 * time.Millisecond} {

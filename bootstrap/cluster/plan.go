@@ -170,12 +170,7 @@ func (p *planner) meet() {
 			reset[s.Node] = true
 		}
 	}
-	var met []*Member
-	for _, m := range p.members {
-		if p.isWanted(m) || len(p.owned[m.ID]) > 0 {
-			met = append(met, m)
-		}
-	}
+	met := p.met()
 	for i, m := range met {
 		var peers []string
 		for j, other := range met {
@@ -194,13 +189,25 @@ func (p *planner) meet() {
 	}
 }
 
+// met are the members that know each other while the plan is carried out.
+func (p *planner) met() (met []*Member) {
+	for _, m := range p.members {
+		if p.isWanted(m) || len(p.owned[m.ID]) > 0 {
+			met = append(met, m)
+		}
+	}
+	return met
+}
+
 // dismiss has the wanted nodes forget those that leave. The leavers are not
 // reset: until their host stops them they lead clients that still come to the
 // new owners (MOVED), where a blank node would refuse them (CLUSTERDOWN).
 func (p *planner) dismiss() {
+	met := p.met()
 	for _, leaver := range p.members {
 		knows := func(m *Member) bool { _, knows := m.Peer(leaver.ID); return knows }
-		if p.isWanted(leaver) || !slices.ContainsFunc(p.wanted, knows) {
+		// Where all are new, those that hand over to them tell them of each other.
+		if p.isWanted(leaver) || !slices.ContainsFunc(met, func(m *Member) bool { return m == leaver || knows(m) }) {
 			continue
 		}
 		for _, m := range p.wanted {

@@ -20,6 +20,7 @@ func converge(t *rapid.T, m *model, d Desired, crashes bool) (moved int) {
 	all := slices.Concat(d.Nodes, d.Former)
 	owned, keys := m.owned(t), m.copies()
 	const rounds, crashed = 12, 6
+	done := false
 	for round := range rounds {
 		steps, err := Plan(m.observe(all), d)
 		if err != nil {
@@ -28,6 +29,11 @@ func converge(t *rapid.T, m *model, d Desired, crashes bool) (moved int) {
 		if len(steps) == 0 {
 			return moved
 		}
+		// An apply waits until nobody knows more than the wanted, and then only has those forgotten that are gone.
+		if i := slices.IndexFunc(steps, func(s Step) bool { return s.Kind == Forget && m.byID(s.TargetID).alive }); done && i >= 0 {
+			t.Fatalf("a plan that was carried out to its end left %v", steps[i])
+		}
+		done = true
 		for i, s := range steps {
 			if crashes && round < crashed && rapid.IntRange(0, 9).Draw(t, "crash") == 0 {
 				if s.Kind == Migrate {
@@ -35,13 +41,14 @@ func converge(t *rapid.T, m *model, d Desired, crashes bool) (moved int) {
 						t.Fatalf("execute: %v\nplan: %v", err, steps)
 					}
 				}
-				owned = m.owned(t)
+				owned, done = m.owned(t), false
 				break
 			}
 			if err := m.do(s); err != nil {
 				t.Fatalf("execute: %v\nplan: %v", err, steps)
 			}
 			if s.Anew && !steps[min(i+1, len(steps)-1)].Anew {
+				done = false
 				break // ids have changed, and Plan is to be asked again
 			}
 			if s.Kind == Migrate {
@@ -200,6 +207,24 @@ func TestPlanChangesALiveCluster(t *testing.T) {
 			}
 		}
 		converge(t, m, next, true)
+		checkReached(t, m, next)
+		if m.keyCount() != keys {
+			t.Fatalf("%d of %d keys are left", m.keyCount(), keys)
+		}
+	})
+}
+
+func TestPlanReplacesEveryNode(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m, d := drawCluster(t)
+		converge(t, m, d, false)
+		m.fill()
+		keys := m.keyCount()
+		next := Desired{Nodes: drawNodes(t, 100, len(d.Nodes)), Former: d.Nodes, ReplicasPerShard: d.ReplicasPerShard, SpareReplicas: d.SpareReplicas}
+		for _, n := range next.Nodes {
+			m.add(n)
+		}
+		converge(t, m, next, rapid.Bool().Draw(t, "crashes"))
 		checkReached(t, m, next)
 		if m.keyCount() != keys {
 			t.Fatalf("%d of %d keys are left", m.keyCount(), keys)

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -61,7 +62,12 @@ func hostKeys(c *gce.Client) func(context.Context, reach.Target) ([]string, erro
 		if err != nil {
 			return nil, err
 		}
-		return c.HostKeys(ctx, ref)
+		keys, err := c.HostKeys(ctx, ref)
+		gone, unpublished := new(gce.NotFoundError), new(gce.UnpublishedError)
+		if errors.As(err, &gone) || errors.As(err, &unpublished) {
+			return nil, &reach.NoKeysError{Err: err}
+		}
+		return keys, err
 	}
 }
 

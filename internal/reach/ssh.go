@@ -48,7 +48,8 @@ type SSHConfig struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// HostKeys looks up the keys of a host that has none in Target and that
 	// known_hosts does not know, as lines of an authorized_keys file. It is asked
-	// again while the host boots, so "none yet" is an empty list. It may be nil.
+	// again while the host boots, so "none yet" is an empty list, and a
+	// *NoKeysError that there never will be any. It may be nil.
 	HostKeys func(ctx context.Context, t Target) ([]string, error)
 	// LastWords tells what the cloud knows of a host that could not be reached,
 	// such as the end of its serial console. It may be nil.

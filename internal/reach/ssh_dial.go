@@ -114,6 +114,9 @@ func worthAnotherTry(err error) bool {
 	if setting := new(settingError); errors.As(err, &setting) {
 		return false
 	}
+	if none := new(NoKeysError); errors.As(err, &none) {
+		return false
+	}
 	if dns := new(net.DNSError); errors.As(err, &dns) && dns.IsNotFound {
 		return false
 	}

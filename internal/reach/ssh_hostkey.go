@@ -70,6 +70,16 @@ type settingError struct{ error }
 
 func (e *settingError) Unwrap() error { return e.error }
 
+// NoKeysError says that waiting for a host's keys is in vain: there is no such
+// instance, or it does not publish them.
+type NoKeysError struct{ Err error }
+
+// Error implements error.
+func (e *NoKeysError) Error() string { return e.Err.Error() }
+
+// Unwrap gives what the cloud said.
+func (e *NoKeysError) Unwrap() error { return e.Err }
+
 // knownKeys collects what is known of t's host key, best source first: the
 // configuration, known_hosts, the cloud.
 func knownKeys(ctx context.Context, cfg SSHConfig, t Target, addr string) (*hostKeys, error) {

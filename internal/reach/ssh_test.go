@@ -335,6 +335,13 @@ func TestSSHGivesUp(t *testing.T) {
 	cfg.LastWords = func(context.Context, reach.Target) string { return "kernel panic on ttyS0" }
 	refused(t, cfg, target, 5*time.Second, "connection refused", "kernel panic on ttyS0")
 
+	gone := target
+	gone.HostKey = ""
+	cfg.HostKeys = func(context.Context, reach.Target) ([]string, error) {
+		return nil, &reach.NoKeysError{Err: errors.New("there is no instance a")}
+	}
+	refused(t, cfg, gone, 1400*time.Millisecond, "there is no instance a")
+
 	s.start(t)
 	refused(t, cfg, s.target(), 5*time.Second, "refuses user", fingerprintOf(t, s.public))
 

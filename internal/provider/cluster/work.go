@@ -249,7 +249,7 @@ func (o order) cluster(at connection.Group, planOnly bool) spec.ClusterApply {
 // retire removes the former processes from their hosts, now that the cluster
 // does without them. A host that is gone took them with it.
 func retire(ctx context.Context, s *fleet.Session, o order) (warnings []string, err error) {
-	gone := connection.Connection{Place: o.want.Place, Processes: o.former}
+	gone := connection.Connection{Place: o.want.Place, Processes: slices.DeleteFunc(slices.Clone(o.former), o.remade)}
 	groups := gone.Groups()
 	var errs []error
 	_, err = fleet.Each(ctx, s, gone.Machines(), func(ctx context.Context, h *fleet.Host) (struct{}, error) {
@@ -265,6 +265,12 @@ func retire(ctx context.Context, s *fleet.Session, o order) (warnings []string, 
 		errs = append(errs, e)
 	}
 	return warnings, errors.Join(errs...)
+}
+
+// remade says whether p was on an instance that was made again under its name:
+// there is no trace of it, and nobody answers at its address.
+func (o order) remade(p connection.Process) bool {
+	return p.Instance != "" && slices.ContainsFunc(o.want.Processes, func(w connection.Process) bool { return w.Instance == p.Instance && w.Host != p.Host })
 }
 
 // processOf gives a process of g.

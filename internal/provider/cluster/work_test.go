@@ -53,4 +53,15 @@ func TestFormerGoesByHostAndPort(t *testing.T) {
 	if asked := o.cluster(o.want.Groups()[0], true).Former; asked[0].Name != "b at 10.0.0.2:1" || asked[1].Name != "c" {
 		t.Errorf("former are asked as %+v", asked)
 	}
+
+	// An instance that was made again under its name is not looked for where it was.
+	left[0].Instance, left[0].Host = "instances/b", "1"
+	o.want.Processes[1].Instance, o.want.Processes[1].Host = "instances/b", "1"
+	if o.remade(left[0]) {
+		t.Error("an instance that stayed counts as made again")
+	}
+	o.want.Processes[1].Host = "2"
+	if !o.remade(left[0]) || o.remade(left[1]) {
+		t.Error("an instance that was made again does not count as such")
+	}
 }

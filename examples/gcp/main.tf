@@ -80,6 +80,8 @@ module "cluster" {
   subnetwork          = google_compute_subnetwork.redis.id
   tag                 = "redis"
   image               = var.image
+  machine_type        = var.machine_type
+  generations         = var.generations
   ssh_user            = var.ssh_user
   ssh_public_key      = file(pathexpand("${var.ssh_private_key_file}.pub"))
   password            = var.redis_password

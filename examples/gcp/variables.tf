@@ -33,6 +33,18 @@ variable "image" {
   default     = "debian-cloud/debian-12"
 }
 
+variable "machine_type" {
+  description = "Machine type of the cluster's VMs. Another one makes them all anew, while the cluster goes on."
+  type        = string
+  default     = "e2-medium"
+}
+
+variable "generations" {
+  description = "Replaces VMs of the cluster: raise the number of one (0 until it is given), such as { kv-3 = 1 }."
+  type        = map(number)
+  default     = {}
+}
+
 variable "ssh_user" {
   description = "User that Terraform logs in as."
   type        = string

@@ -15,17 +15,23 @@ terraform {
 }
 
 locals {
+  zones = { for i in range(var.size) : "${var.name}-${i + 1}" => var.zones[i % length(var.zones)] }
+
   # A VM that is replaced is made anew before the old one goes (see below), so
   # that both exist for a while and need different names: the name carries a
-  # digest of what a VM cannot change while it lives.
-  digest = substr(sha256(join(",", [var.image, var.subnetwork])), 0, 4)
-  names  = { for i in range(var.size) : "${var.name}-${i + 1}" => var.zones[i % length(var.zones)] }
+  # digest of what a VM cannot change while it runs. That has other machine types
+  # come without a pause too, while stopping all VMs to change theirs would be one.
+  digests = {
+    for name, zone in local.zones : name => substr(sha256(join(",", [
+      zone, var.machine_type, var.image, var.disk_size_gb, var.subnetwork, lookup(var.generations, name, 0)
+    ])), 0, 4)
+  }
 }
 
 resource "google_compute_instance" "node" {
-  for_each = local.names
+  for_each = local.zones
 
-  name         = "${each.key}-${local.digest}"
+  name         = "${each.key}-${local.digests[each.key]}"
   zone         = each.value
   machine_type = var.machine_type
   tags         = [var.tag]
@@ -51,8 +57,6 @@ resource "google_compute_instance" "node" {
     # The guest publishes its SSH host keys, and nobody can answer in its place.
     enable-guest-attributes = "TRUE"
   }
-
-  allow_stopping_for_update = true
 
   # Without this, Terraform destroys a VM that is not wanted any more *before* it
   # updates the cluster that uses it: its data would go with it. This way the

@@ -49,6 +49,12 @@ variable "disk_size_gb" {
   default     = 10
 }
 
+variable "generations" {
+  description = "Replaces VMs: raise the number of one (0 until it is given), such as { kv-3 = 1 }. The new VM takes over before the old one goes, which `-replace` cannot do: both would have one name."
+  type        = map(number)
+  default     = {}
+}
+
 variable "ssh_user" {
   description = "User that Terraform logs in as. The guest agent makes it, with sudo."
   type        = string

@@ -139,12 +139,21 @@ func (h *Host) Running() bool {
 	return h.nspawn != nil
 }
 
+// PowerOn powers the host on, which then boots.
+func (h *Host) PowerOn(ctx context.Context) error {
+	if h.Running() {
+		return nil
+	}
+	if err := h.boot(ctx); err != nil {
+		return fmt.Errorf("start host %s: %w", h.Name, err)
+	}
+	return nil
+}
+
 // Start powers the host on and waits until it answers on SSH.
 func (h *Host) Start(ctx context.Context) error {
-	if !h.Running() {
-		if err := h.boot(ctx); err != nil {
-			return fmt.Errorf("start host %s: %w", h.Name, err)
-		}
+	if err := h.PowerOn(ctx); err != nil {
+		return err
 	}
 	return h.WaitSSH(ctx)
 }
@@ -321,12 +330,19 @@ func (h *Host) Stop(ctx context.Context) error {
 	if !running {
 		return nil
 	}
-	_, stopErr := h.Run(ctx, "systemctl poweroff")
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("host %s does not power off: %w", h.Name, context.Cause(ctx)), stopErr)
+	for {
+		_, stopErr := h.Run(ctx, "systemctl poweroff")
+		var again <-chan time.Time
+		if stopErr != nil { // it still boots, or the connection broke over its end
+			again = time.After(100 * time.Millisecond)
+		}
+		select {
+		case <-ended:
+			return nil
+		case <-again:
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("host %s does not power off: %w", h.Name, context.Cause(ctx)), stopErr)
+		}
 	}
 }
 
@@ -343,11 +359,16 @@ func (h *Host) Kill(ctx context.Context) error {
 	// ends after it. The other way round they would all live on, without a network
 	// but with the locks on their files.
 	victim, err := h.leader()
-	if err != nil {
-		victim, err = child(cmd.Process.Pid)
+	for err != nil && h.Running() { // it was powered on a moment ago
+		select {
+		case <-time.After(10 * time.Millisecond):
+			victim, err = h.leader()
+		case <-ctx.Done():
+			return fmt.Errorf("kill host %s: %w", h.Name, err)
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("kill host %s: %w", h.Name, err)
+		return nil //nolint:nilerr // It has ended meanwhile.
 	}
 	// Its network first: the kernel answers pings for a while longer than processes live.
 	if err := run(h.lab.ns.enter(ctx, "ip", "link", "delete", h.link())); err != nil {

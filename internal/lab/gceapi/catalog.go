@@ -4,6 +4,7 @@ package gceapi
 
 import (
 	"net/http"
+	"path"
 	"slices"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -102,6 +103,13 @@ func (a *API) listZones(*http.Request) (proto.Message, error) {
 var machineTypes = map[string][2]int32{
 	"e2-micro": {2, 1024}, "e2-small": {2, 2048}, "e2-medium": {2, 4096}, "e2-standard-2": {2, 8192},
 	"e2-standard-4": {4, 16384}, "n2-standard-2": {2, 8192}, "n2-standard-4": {4, 16384}, "c3-standard-4": {4, 16384},
+}
+
+func checkMachineType(ref string) error {
+	if _, ok := machineTypes[path.Base(ref)]; !ok {
+		return invalid("Invalid value for field 'resource.machineType': '%s'. The referenced resource does not exist.", ref)
+	}
+	return nil
 }
 
 func (a *API) getMachineType(r *http.Request) (proto.Message, error) {

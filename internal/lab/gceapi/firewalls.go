@@ -3,9 +3,12 @@
 package gceapi
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -82,25 +85,30 @@ func (a *API) patchFirewall(r *http.Request) (proto.Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(text))
 	change, err := body(r, &computepb.Firewall{})
 	if err != nil {
 		return nil, err
 	}
-	// Lists are replaced as a whole.
-	if change.Allowed != nil {
+	var named map[string]json.RawMessage
+	if err := json.Unmarshal(text, &named); err != nil {
+		return nil, invalid("Invalid JSON payload received. %v", err)
+	}
+	// Lists are replaced as a whole, by an empty one too.
+	for name, list := range map[string]*[]string{"sourceRanges": &f.SourceRanges, "sourceTags": &f.SourceTags, "targetTags": &f.TargetTags} {
+		if named[name] != nil {
+			*list = nil
+		}
+	}
+	if named["allowed"] != nil {
 		f.Allowed = nil
 	}
-	if change.Denied != nil {
+	if named["denied"] != nil {
 		f.Denied = nil
-	}
-	if change.SourceRanges != nil {
-		f.SourceRanges = nil
-	}
-	if change.SourceTags != nil {
-		f.SourceTags = nil
-	}
-	if change.TargetTags != nil {
-		f.TargetTags = nil
 	}
 	network := f.Network
 	proto.Merge(f.Firewall, change)

@@ -105,8 +105,8 @@ func (a *API) insertInstance(r *http.Request) (proto.Message, error) {
 	if err := checkZone(zone); err != nil {
 		return nil, err
 	}
-	if _, ok := machineTypes[path.Base(pb.GetMachineType())]; !ok {
-		return nil, invalid("Invalid value for field 'resource.machineType': '%s'. The referenced resource does not exist.", pb.GetMachineType())
+	if err := checkMachineType(pb.GetMachineType()); err != nil {
+		return nil, err
 	}
 	i := &instance{Instance: pb}
 	boots, err := i.attachDisk(a, zone)
@@ -199,7 +199,8 @@ func (a *API) attachNetwork(i *instance) error {
 // complete sets what the service sets.
 func (i *instance) complete(a *API, zone, target string) {
 	i.Kind, i.Id, i.SelfLink = proto.String("compute#instance"), a.id(), proto.String(link(target))
-	i.Zone, i.MachineType = proto.String(link("zones/"+zone)), proto.String(link("zones/"+zone+"/machineTypes/"+path.Base(i.GetMachineType())))
+	i.Zone = proto.String(link("zones/" + zone))
+	i.setMachineType(i.GetMachineType())
 	i.CreationTimestamp, i.CpuPlatform = proto.String(timestamp()), proto.String("Intel Broadwell")
 	i.Status, i.Fingerprint, i.LabelFingerprint = proto.String("PROVISIONING"), proto.String(fingerprint()), proto.String(fingerprint())
 	i.StartRestricted, i.DeletionProtection = proto.Bool(false), proto.Bool(i.GetDeletionProtection())
@@ -220,6 +221,11 @@ func (i *instance) complete(a *API, zone, target string) {
 	i.Scheduling.OnHostMaintenance = proto.String(cmp.Or(i.Scheduling.GetOnHostMaintenance(), "MIGRATE"))
 	i.Scheduling.ProvisioningModel = proto.String(cmp.Or(i.Scheduling.GetProvisioningModel(), "STANDARD"))
 	i.Scheduling.Preemptible = proto.Bool(i.Scheduling.GetPreemptible())
+}
+
+// setMachineType sets what ref names, in the instance's zone.
+func (i *instance) setMachineType(ref string) {
+	i.MachineType = proto.String(i.GetZone() + "/machineTypes/" + path.Base(ref))
 }
 
 // boot makes the host. The operation ends when it is powered on, as Google's
@@ -282,7 +288,7 @@ func (a *API) power(r *http.Request, kind, meanwhile, after string, work func(co
 }
 
 func (a *API) startInstance(r *http.Request) (proto.Message, error) {
-	return a.power(r, "start", "STAGING", "RUNNING", func(ctx context.Context, h *lab.Host) error { return h.Start(ctx) })
+	return a.power(r, "start", "STAGING", "RUNNING", func(ctx context.Context, h *lab.Host) error { return h.PowerOn(ctx) })
 }
 
 func (a *API) stopInstance(r *http.Request) (proto.Message, error) {
@@ -290,7 +296,15 @@ func (a *API) stopInstance(r *http.Request) (proto.Message, error) {
 }
 
 func (a *API) resetInstance(r *http.Request) (proto.Message, error) {
-	return a.power(r, "reset", "RUNNING", "RUNNING", func(ctx context.Context, h *lab.Host) error { return h.Reset(ctx) })
+	return a.power(r, "reset", "RUNNING", "RUNNING", pressReset)
+}
+
+// pressReset takes the power away for a moment.
+func pressReset(ctx context.Context, h *lab.Host) error {
+	if err := h.Kill(ctx); err != nil {
+		return err
+	}
+	return h.PowerOn(ctx)
 }
 
 // shutDown asks the host to power off, and takes the power away if it does not.
@@ -393,6 +407,25 @@ func (a *API) setLabels(r *http.Request) (proto.Message, error) {
 	}
 	i.Labels, i.LabelFingerprint = l.Labels, proto.String(fingerprint())
 	return a.begin("setLabels", path, i.Id, nothing), nil
+}
+
+func (a *API) setMachineType(r *http.Request) (proto.Message, error) {
+	i, path, err := a.instance(r)
+	if err != nil {
+		return nil, err
+	}
+	m, err := body(r, &computepb.InstancesSetMachineTypeRequest{})
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMachineType(m.GetMachineType()); err != nil {
+		return nil, err
+	}
+	if i.GetStatus() != "TERMINATED" {
+		return nil, invalid("Invalid resource usage: 'Instance must be stopped to change its machine type.'.")
+	}
+	i.setMachineType(m.GetMachineType())
+	return a.begin("setMachineType", path, i.Id, nothing), nil
 }
 
 func (a *API) getSerialPort(r *http.Request) (proto.Message, error) {

@@ -214,6 +214,20 @@ func (a *API) patchSubnetwork(r *http.Request) (proto.Message, error) {
 	return a.begin("patch", path, s.Id, nothing), nil
 }
 
+func (a *API) setPrivateIPGoogleAccess(r *http.Request) (proto.Message, error) {
+	path := subnetsPath(r) + r.PathValue("name")
+	s, err := find(a.subnets, path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := body(r, &computepb.SubnetworksSetPrivateIpGoogleAccessRequest{})
+	if err != nil {
+		return nil, err
+	}
+	s.PrivateIpGoogleAccess = proto.Bool(m.GetPrivateIpGoogleAccess())
+	return a.begin("setPrivateIpGoogleAccess", path, s.Id, nothing), nil
+}
+
 func (a *API) deleteSubnetwork(r *http.Request) (proto.Message, error) {
 	path := subnetsPath(r) + r.PathValue("name")
 	s, err := find(a.subnets, path)

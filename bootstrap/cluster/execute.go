@@ -30,7 +30,9 @@ type executor struct {
 	turns turns
 	// attached names the nodes that were made replicas.
 	attached sync.Map
-	progress progress
+	// dismissed are the ids of those that nodes were told to forget.
+	dismissed map[string]bool
+	progress  progress
 	// wanted names the nodes that the cluster is to have, each shard with so many replicas.
 	wanted   []string
 	replicas int
@@ -41,7 +43,7 @@ type executor struct {
 }
 
 func newExecutor(f *Fleet, log hclog.Logger, d Desired) *executor {
-	e := &executor{f: f, log: log, tempo: newTempo(f), ids: map[string]string{}, busPorts: map[string]int{}, stats: map[string]Stats{},
+	e := &executor{f: f, log: log, tempo: newTempo(f), ids: map[string]string{}, busPorts: map[string]int{}, stats: map[string]Stats{}, dismissed: map[string]bool{},
 		replicas: d.ReplicasPerShard, absent: d.Absent}
 	for _, n := range d.Nodes {
 		e.wanted = append(e.wanted, n.Name)
@@ -51,6 +53,11 @@ func newExecutor(f *Fleet, log hclog.Logger, d Desired) *executor {
 
 // execute does steps stage by stage, those of one stage at once.
 func (e *executor) execute(ctx context.Context, steps []Step) error {
+	for _, s := range steps {
+		if s.Kind == Forget {
+			e.dismissed[s.TargetID] = true
+		}
+	}
 	for len(steps) > 0 {
 		n := 1
 		for n < len(steps) && steps[n].Stage == steps[0].Stage {

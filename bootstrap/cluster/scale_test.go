@@ -3,10 +3,15 @@
 package cluster_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/cluster"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest"
@@ -37,6 +42,56 @@ func TestAFourthNodeBecomesAReplica(t *testing.T) {
 	three.Former = nodes[3:]
 	mustApply(t, three, spec.Auth{})
 	checkFilled(t, client, keys)
+}
+
+// A node may hear of one that leaves from a message that was on its way while it
+// was told to forget it. The one that leaves lives, so it never counts as failed.
+func TestALeaverThatIsHeardOfAgainIsForgotten(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, 4)
+	nodes := specNodes(t, c.Addrs())
+	mustApply(t, cluster.Desired{Nodes: nodes}, spec.Auth{})
+	fleet, err := cluster.NewFleet(nodes, spec.Auth{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = fleet.Close() }()
+	var reminded atomic.Int64
+	fleet.AddHooks(func(node string) redis.Hook { return reminder{node, nodes[3], &reminded} })
+	three := cluster.Desired{Nodes: nodes[:3], Former: nodes[3:]}
+	if _, err := cluster.Apply(t.Context(), hclog.NewNullLogger(), fleet, three); err != nil {
+		t.Fatal(err)
+	}
+	if reminded.Load() == 0 {
+		t.Error("no node was told to forget the one that leaves")
+	}
+	mustApply(t, three, spec.Auth{})
+}
+
+// reminder has a node meet another one again, once, when it has been told to forget it.
+type reminder struct {
+	node     string
+	of       spec.Node
+	reminded *atomic.Int64
+}
+
+// DialHook implements redis.Hook.
+func (r reminder) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook implements redis.Hook.
+func (r reminder) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook implements redis.Hook.
+func (r reminder) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if r.node == "n0" && strings.EqualFold(cmd.FullName(), "cluster forget") && r.reminded.Add(1) == 1 {
+			err = errors.Join(err, next(ctx, redis.NewStatusCmd(ctx, "cluster", "meet", r.of.Address, r.of.Port)))
+		}
+		return err
+	}
 }
 
 // replicasOf names all replicas of a cluster.

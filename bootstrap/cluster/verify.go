@@ -120,9 +120,9 @@ func (e *executor) awaitOK(ctx context.Context, names []string) error {
 	})
 }
 
-// forgetStrays has a node forget members that nobody wants, that failed and that
-// own nothing. A node that has just joined may hear of one from a message that
-// was on its way while the others forgot it, and would remember it for good.
+// forgetStrays has a node forget members that nobody wants, that own nothing, and
+// that failed or were told to go. A node that has just joined may hear of one from
+// a message that was on its way while the others forgot it, and would remember it for good.
 func (e *executor) forgetStrays(ctx context.Context, name string) {
 	c := e.f.client(name)
 	peers, err := ParseNodes(c.ClusterNodes(ctx).Val())
@@ -134,7 +134,7 @@ func (e *executor) forgetStrays(ctx context.Context, name string) {
 		wanted[e.ids[n]] = true
 	}
 	for _, p := range peers {
-		gone := p.Failing() || p.Has("noaddr")
+		gone := p.Failing() || p.Has("noaddr") || e.dismissed[p.ID]
 		if !wanted[p.ID] && p.Settled() && gone && len(p.Slots) == 0 && !p.Has("myself") {
 			_ = c.ClusterForget(ctx, p.ID).Err() // it is asked again
 		}

@@ -57,7 +57,7 @@ var installed = []string{
 // served are the packages that hosts can install, each with what it depends on.
 // Those that a suite does not have are left out.
 var served = []string{
-	"gcc", "haproxy", "keepalived", "libc6-dev", "libjemalloc-dev", "libssl-dev", "libsystemd-dev", "make", "pkg-config",
+	"curl", "gcc", "haproxy", "keepalived", "libc6-dev", "libjemalloc-dev", "libssl-dev", "libsystemd-dev", "make", "pkg-config",
 	"redis-server", "redis-tools", "valkey-server", "valkey-tools", "xz-utils",
 }
 

@@ -27,12 +27,8 @@ func (e *executor) migrateAtomically(ctx context.Context, s Step) error {
 	const attempts = 3
 	var last error
 	for range attempts {
-		text, err := source.ClusterNodes(ctx).Result()
+		now, err := ownView(ctx, source)
 		if err != nil {
-			return err
-		}
-		var now Member
-		if err := now.readNodes(text); err != nil {
 			return err
 		}
 		rest := now.Slots.Intersect(s.Slots)

@@ -162,12 +162,7 @@ func (e *executor) reset(ctx context.Context, c *redis.Client, s Step) error {
 
 // isReplica asks a node for its role.
 func isReplica(ctx context.Context, c *redis.Client) (bool, error) {
-	text, err := c.ClusterNodes(ctx).Result()
-	if err != nil {
-		return false, err
-	}
-	var m Member
-	err = m.readNodes(text)
+	m, err := ownView(ctx, c)
 	return m.PrimaryID != "", err
 }
 

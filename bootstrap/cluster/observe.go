@@ -133,6 +133,15 @@ func explain(err error) error {
 	return err
 }
 
+// ownView is what a node says now of itself and of its peers.
+func ownView(ctx context.Context, c *redis.Client) (m Member, err error) {
+	text, err := c.ClusterNodes(ctx).Result()
+	if err == nil {
+		err = m.readNodes(text)
+	}
+	return m, err
+}
+
 func (m *Member) readNodes(text string) error {
 	peers, err := ParseNodes(text)
 	if err != nil {

@@ -18,12 +18,8 @@ func (e *executor) yield(ctx context.Context, s Step) error {
 		return err
 	}
 	c := e.f.client(s.Node)
-	text, err := c.ClusterNodes(ctx).Result()
+	now, err := ownView(ctx, c)
 	if err != nil {
-		return err
-	}
-	var now Member
-	if err := now.readNodes(text); err != nil {
 		return err
 	}
 	rest := now.Slots.Intersect(s.Slots)

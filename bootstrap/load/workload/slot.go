@@ -82,13 +82,8 @@ func (s *slotter) end(sum uint16) uint16 {
 // three bytes by themselves.
 func crcDecimal(sum uint16, number uint64) uint16 {
 	if number >= 1000 {
-		high := number / 1000
-		if number -= 1000 * high; high >= 100 && high < 1000 { // most keys have six digits or so
-			sum = decimals.shift[0][sum>>8] ^ decimals.shift[1][sum&0xff] ^ decimals.digits[high]
-		} else {
-			sum = crcDecimal(sum, high)
-		}
-		return decimals.shift[0][sum>>8] ^ decimals.shift[1][sum&0xff] ^ decimals.digits[number]
+		sum = crcDecimal(sum, number/1000)
+		return decimals.shift[0][sum>>8] ^ decimals.shift[1][sum&0xff] ^ decimals.digits[number%1000]
 	}
 	if number >= 100 {
 		return decimals.shift[0][sum>>8] ^ decimals.shift[1][sum&0xff] ^ decimals.digits[number]

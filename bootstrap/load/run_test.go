@@ -161,6 +161,7 @@ func TestRefusedBeforeTheFirstRequest(t *testing.T) {
 		"no such node":       {func(r *spec.LoadRun) { r.Faults = []spec.Fault{{Kind: spec.FaultKill, Target: "node:x"}} }, `no node "x"`},
 		"no such shard":      {func(r *spec.LoadRun) { r.Faults = []spec.Fault{{Kind: spec.FaultKill, Target: "primary:5"}} }, "no shard 5"},
 		"zero weights":       {func(r *spec.LoadRun) { r.Workload.Operations = map[string]float64{"set": 0} }, "sum to zero"},
+		"no such transport":  {func(r *spec.LoadRun) { r.IO = "kqueue" }, `io must be io_uring or epoll, not "kqueue"`},
 		"unverifiable":       {func(r *spec.LoadRun) { r.Verify, r.Workload.DataSize = true, 3 }, "verify needs 11 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -142,13 +142,8 @@ func (e *epoll) read(c *conn) int {
 	return n
 }
 
-// read and write never block: all descriptors are non-blocking.
+// read never blocks: all descriptors are non-blocking.
 func read(fd int32, p []byte) (int, unix.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
-	return int(n), errno
-}
-
-func write(fd int32, p []byte) (int, unix.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 	return int(n), errno
 }

@@ -4,7 +4,11 @@ package engine
 
 import (
 	"fmt"
+	"syscall"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 )
@@ -43,4 +47,10 @@ func newTransport(l *loop, which string) (transport, error) {
 		}
 	}
 	return newEpoll(l)
+}
+
+// write never blocks: all descriptors are non-blocking.
+func write(fd int32, p []byte) (int, unix.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	return int(n), errno
 }

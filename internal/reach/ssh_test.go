@@ -126,8 +126,12 @@ func connect(t *testing.T, cfg reach.SSHConfig, target reach.Target) reach.Host 
 	return h
 }
 
-// refused dials and wants an *UnreachableError that says all of want.
-func refused(t *testing.T, cfg reach.SSHConfig, target reach.Target, within time.Duration, want ...string) {
+// soon is less than any timeout that a test doesn't set, and much longer than what
+// ends at once takes on a crowded machine.
+const soon = 20 * time.Second
+
+// refused dials and wants an *UnreachableError, soon, that says all of want.
+func refused(t *testing.T, cfg reach.SSHConfig, target reach.Target, want ...string) {
 	t.Helper()
 	begin := time.Now()
 	h, err := reach.DialSSH(t.Context(), cfg, target)
@@ -135,8 +139,8 @@ func refused(t *testing.T, cfg reach.SSHConfig, target reach.Target, within time
 		_ = h.Close()
 		t.Fatal("connected")
 	}
-	if took := time.Since(begin); took > within {
-		t.Errorf("gave up after %v, want within %v", took, within)
+	if took := time.Since(begin); took > soon {
+		t.Errorf("gave up after %v", took)
 	}
 	if unreachable := new(reach.UnreachableError); !errors.As(err, &unreachable) || unreachable.Host != target.Name {
 		t.Errorf("%v is a %T and not an UnreachableError of %s", err, err, target.Name)
@@ -229,12 +233,9 @@ func TestSSHEndsOfCommands(t *testing.T) {
 
 func TestSSHCancelStopsTheProcess(t *testing.T) {
 	h := newSSHD(t).admit(t).start(t).connect(t)
-	for name, c := range map[string]struct {
-		script string
-		within time.Duration
-	}{
-		"with children": {`echo $$ >"$1"; sleep 300 & sleep 301 & wait`, 3 * time.Second},
-		"stubborn":      {`trap "" TERM; echo $$ >"$1"; while :; do sleep 1; done`, 9 * time.Second},
+	for name, script := range map[string]string{
+		"with children": `echo $$ >"$1"; sleep 300 & sleep 301 & wait`,
+		"stubborn":      `trap "" TERM; echo $$ >"$1"; while :; do sleep 1; done`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			pidFile := filepath.Join(t.TempDir(), "pid")
@@ -250,10 +251,10 @@ func TestSSHCancelStopsTheProcess(t *testing.T) {
 				}
 			}()
 			begin := time.Now()
-			if err := h.Run(ctx, reach.Command{Args: []string{"sh", "-c", c.script, "sh", pidFile}}); !errors.Is(err, why) {
+			if err := h.Run(ctx, reach.Command{Args: []string{"sh", "-c", script, "sh", pidFile}}); !errors.Is(err, why) {
 				t.Errorf("err %v", err)
 			}
-			if took := time.Since(begin); took > c.within {
+			if took := time.Since(begin); took > soon {
 				t.Errorf("took %v", took)
 			}
 			b, err := os.ReadFile(pidFile)
@@ -329,30 +330,32 @@ func TestSSHGivesUp(t *testing.T) {
 	cfg := s.login()
 	cfg.ConnectTimeout = 1500 * time.Millisecond
 	target := s.target()
-	refused(t, cfg, target, 5*time.Second, "cannot reach a", "connection refused", "gave up after", "attempts")
+	refused(t, cfg, target, "cannot reach a", "connection refused", "gave up after", "attempts")
 
 	target.Instance = "projects/p/zones/z/instances/a"
 	cfg.LastWords = func(context.Context, reach.Target) string { return "kernel panic on ttyS0" }
-	refused(t, cfg, target, 5*time.Second, "connection refused", "kernel panic on ttyS0")
+	refused(t, cfg, target, "connection refused", "kernel panic on ttyS0")
 
+	final := cfg // What waiting can't change is refused at once.
+	final.ConnectTimeout = 0
 	gone := target
 	gone.HostKey = ""
-	cfg.HostKeys = func(context.Context, reach.Target) ([]string, error) {
+	final.HostKeys = func(context.Context, reach.Target) ([]string, error) {
 		return nil, &reach.NoKeysError{Err: errors.New("there is no instance a")}
 	}
-	refused(t, cfg, gone, 1400*time.Millisecond, "there is no instance a")
+	refused(t, final, gone, "there is no instance a")
 
 	s.start(t)
-	refused(t, cfg, s.target(), 5*time.Second, "refuses user", fingerprintOf(t, s.public))
+	refused(t, cfg, s.target(), "refuses user", fingerprintOf(t, s.public))
 
 	target.Address = "no-such-host.invalid"
-	refused(t, cfg, target, 1400*time.Millisecond, "no-such-host.invalid")
+	refused(t, final, target, "no-such-host.invalid")
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
 	begin := time.Now()
-	if _, err := reach.DialSSH(ctx, cfg, s.target()); !errors.Is(err, why) || time.Since(begin) > time.Second {
+	if _, err := reach.DialSSH(ctx, final, s.target()); !errors.Is(err, why) || time.Since(begin) > soon {
 		t.Errorf("a cancelled dial ended after %v with %v", time.Since(begin), err)
 	}
 }
@@ -361,7 +364,7 @@ func TestSSHBadKeys(t *testing.T) {
 	s := newSSHD(t).admit(t).start(t)
 	cfg := s.login()
 	cfg.PrivateKey = "not a key"
-	refused(t, cfg, s.target(), time.Second, "ssh.private_key:")
+	refused(t, cfg, s.target(), "ssh.private_key:")
 
 	block, err := ssh.MarshalPrivateKeyWithPassphrase(s.key, "", []byte("x"))
 	if err != nil {
@@ -370,14 +373,14 @@ func TestSSHBadKeys(t *testing.T) {
 	cfg.PrivateKey = ""
 	cfg.PrivateKeyFile = filepath.Join(s.dir, "locked")
 	write(t, cfg.PrivateKeyFile, string(pem.EncodeToMemory(block)))
-	refused(t, cfg, s.target(), time.Second, "passphrase", "agent")
+	refused(t, cfg, s.target(), "passphrase", "agent")
 
 	cfg.PrivateKeyFile = filepath.Join(s.dir, "missing")
-	refused(t, cfg, s.target(), time.Second, "private_key_file", "no such file")
+	refused(t, cfg, s.target(), "private_key_file", "no such file")
 
 	t.Setenv("SSH_AUTH_SOCK", "")
 	cfg.PrivateKeyFile = ""
-	refused(t, cfg, s.target(), time.Second, "SSH_AUTH_SOCK")
+	refused(t, cfg, s.target(), "SSH_AUTH_SOCK")
 }
 
 func TestSSHKeySources(t *testing.T) {
@@ -442,12 +445,11 @@ func TestSSHHostKeys(t *testing.T) {
 			cfg, target := s.login(), s.target()
 			cfg.KnownHostsFile = filepath.Join(t.TempDir(), "known_hosts")
 			cfg.HostKeyPolicy, target.HostKey = c.policy, c.hostKey
-			cfg.ConnectTimeout = 5 * time.Second
 			if c.known != "" {
 				write(t, cfg.KnownHostsFile, c.known)
 			}
 			if c.refused != nil {
-				refused(t, cfg, target, 3*time.Second, c.refused...)
+				refused(t, cfg, target, c.refused...)
 				return
 			}
 			connect(t, cfg, target)
@@ -493,7 +495,7 @@ func TestSSHBastion(t *testing.T) {
 
 	_, _, other := newKey(t)
 	cfg.Bastion = &reach.Bastion{Host: "127.0.0.1", Port: jump.port, HostKey: other}
-	refused(t, cfg, s.target(), 3*time.Second, "bastion 127.0.0.1", "REFUSED")
+	refused(t, cfg, s.target(), "bastion 127.0.0.1", "REFUSED")
 }
 
 func TestSSHConnectionBreaks(t *testing.T) {

@@ -90,7 +90,7 @@ func TestCreateRefusesKeysAndLeavesThem(t *testing.T) {
 	if err := c.Node(1).Client().ClusterAddSlotsRange(t.Context(), 0, spec.Slots-1).Err(); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for c.Node(1).Client().Set(t.Context(), "mine", "precious", 0).Err() != nil {
 		if time.Now().After(deadline) {
 			t.Fatal("the node never served its slots")

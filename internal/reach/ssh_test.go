@@ -272,9 +272,9 @@ func TestSSHCancelStopsTheProcess(t *testing.T) {
 	}
 }
 
-// runningIn lists the processes of a group, a second after they should have ended at the latest.
+// runningIn lists the processes of a group, once they have had time to end.
 func runningIn(group string) string {
-	for deadline := time.Now().Add(time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(soon); ; time.Sleep(20 * time.Millisecond) {
 		out, err := exec.Command("pgrep", "--runstates", "D,R,S,T", "--pgroup", group).Output()
 		if err != nil || time.Now().After(deadline) {
 			return string(out)

@@ -30,7 +30,7 @@ func unitText(d Definition) string {
 	line("Type=%s", kind)
 	if d.Data != "" {
 		// The server that somebody else started may run still, and is never joined by a second one.
-		line("ExecStartPre=-+%s %s %s", strings.Join(d.Await, " "), quoted(d.Dir), quoted(d.Data))
+		line("ExecStartPre=-+%s", quotedWords(append(slices.Clone(d.Await), d.Dir, d.Data)))
 	}
 	line("ExecStart=%s %s --supervised %s", quoted(d.Binary), quoted(d.Conf()), stop)
 	line("WorkingDirectory=%s", specifiers(d.Dir))
@@ -103,6 +103,15 @@ func quoted(s string) string {
 		return s
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `$$`).Replace(s) + `"`
+}
+
+// quotedWords are the words of a command.
+func quotedWords(words []string) string {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = quoted(w)
+	}
+	return strings.Join(all, " ")
 }
 
 // unitBinary reads the program back out of what unitText wrote. Paths that need

@@ -41,6 +41,9 @@ func TestUnitTextFollowsTheDefinition(t *testing.T) {
 		{"one that somebody else started", func(d *Definition) {
 			d.Data, d.Await = "/var/lib/redis", []string{"/var/lib/redis-fleet/bin/redis-bootstrap", "host", "await"}
 		}, "ExecStartPre=-+/var/lib/redis-fleet/bin/redis-bootstrap host await /var/lib/redis-fleet/c/7000 /var/lib/redis\n", ""},
+		{"one below a path with a space", func(d *Definition) {
+			d.Data, d.Await = "/srv/a b", []string{"/srv/a b/bin/redis-bootstrap", "host", "await"}
+		}, `ExecStartPre=-+"/srv/a b/bin/redis-bootstrap" host await /var/lib/redis-fleet/c/7000 "/srv/a b"` + "\n", ""},
 		{"its data", func(d *Definition) { d.Data = "/home/redis" }, "ReadWritePaths=/home/redis\n", "ProtectHome"},
 		{"a path with a space", func(d *Definition) { d.Dir = "/srv/a b/7000" }, `"/srv/a b/7000/redis.conf"`, ""},
 		{"a path with a per cent sign", func(d *Definition) { d.Dir = "/srv/%n/7000" }, "WorkingDirectory=/srv/%%n/7000\n", ""},

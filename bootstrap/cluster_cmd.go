@@ -41,7 +41,7 @@ The number of nodes is shards × (1 + replicas), with at least 3 shards. A node
 that holds keys or belongs to another cluster is refused and left as it is.
 A create that was interrupted goes on when it is called again.`,
 		Example: `  redis-bootstrap cluster create --replicas 1 10.0.0.1:6379 10.0.0.2:6379 10.0.0.3:6379 10.0.0.4:6379 10.0.0.5:6379 10.0.0.6:6379`,
-		Args:    cobra.MinimumNArgs(3),
+		Args:    someNodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			nodes, err := parseNodes(args)
 			if err != nil {
@@ -111,7 +111,7 @@ func newClusterCheckCommand() *cobra.Command {
 func inspectCommand(use, short string, show func(io.Writer, spec.ClusterStatus) error) *cobra.Command {
 	var a access
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: cobra.MinimumNArgs(1),
+		Use: use, Short: short, Args: someNodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			nodes, err := parseNodes(args)
 			if err != nil {

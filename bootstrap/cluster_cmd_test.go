@@ -91,6 +91,8 @@ func TestClusterCreateSaysWhatIsWrong(t *testing.T) {
 		args []string
 		want string
 	}{
+		"no nodes":         {nil, "create host:port"},
+		"too few nodes":    {[]string{"127.0.0.1:1", "127.0.0.1:2"}, "at least 3, or 3 nodes"},
 		"too few shards":   {[]string{"--replicas", "1", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4"}, "at least 3, or 6 nodes"},
 		"not a multiple":   {[]string{"--replicas", "1", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, "cannot be shared out evenly"},
 		"no port":          {[]string{"127.0.0.1", "127.0.0.1:2", "127.0.0.1:3"}, "is not host:port"},

@@ -114,6 +114,14 @@ func credentials(auth spec.Auth) (spec.Auth, error) {
 	return auth, nil
 }
 
+// someNodes wants the address of a node at least.
+func someNodes(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("no node is given: %s host:port…", cmd.CommandPath())
+	}
+	return nil
+}
+
 // parseNodes reads host:port arguments. A name is resolved, since nodes are
 // introduced to each other by address.
 func parseNodes(args []string) ([]spec.Node, error) {

@@ -32,7 +32,7 @@ Values of more than 64 bytes are recorded as their size alone, unless
 --keep-values is given; keys are recorded as they are.`,
 		Example: `  redis-bootstrap record --output morning.trace --duration 5m 10.0.0.1:6379
   redis-bootstrap load --trace morning.trace --trace-speed 2 10.0.1.1:6379`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someNodes,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Endpoints = args
 			if r.Auth, r.TLS, err = a.resolve(cmd.InOrStdin()); err != nil {

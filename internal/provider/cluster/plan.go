@@ -84,9 +84,10 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		state = new(model)
 		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
 	}
+	replaces := planReplacement(ctx, plan, state, resp)
 	resp.Diagnostics.Append(plan.foresee(ctx, state, !req.Plan.Raw.Equal(req.State.Raw))...)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-	if resp.Diagnostics.HasError() || !plan.known() || !plan.Status.IsUnknown() || r.fleet == nil {
+	if resp.Diagnostics.HasError() || !plan.known() || !plan.Status.IsUnknown() || r.fleet == nil || replaces {
 		return
 	}
 	r.preview(ctx, plan, state, config, resp)

@@ -79,6 +79,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	want, diags := plan.desired(ctx)
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(plan.derive(ctx)...)
+	resp.Diagnostics.Append(markReplacement(ctx, resp.Private, false)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}

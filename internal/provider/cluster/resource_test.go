@@ -250,9 +250,19 @@ func TestAccDeletionProtection(t *testing.T) {
 		Steps: []resource.TestStep{
 			{Config: protected},
 			{Config: protected, Destroy: true, ExpectError: regexp.MustCompile(`deletion_protection = false`)},
+			{Config: renamed(protected), PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Protected Against Replacement.*name makes a new cluster.*deletion_protection\s+=\s+false`)},
 			{Config: place.Cluster("")},
+			{
+				Config: renamed(place.Cluster("")), ConfigStateChecks: healthy(),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(this, plancheck.ResourceActionReplace)}},
+			},
 		},
 	})
+}
+
+// renamed gives the cluster another name, which makes it another cluster.
+func renamed(config string) string {
+	return strings.Replace(config, `= "test"`, `= "other"`, 1)
 }
 
 // What a creation that failed has left is removed by the next apply, also where

@@ -87,7 +87,8 @@ func ownedDirective(name string) (ConfigProblem, bool) {
 	case "requirepass", "masterauth", "masteruser", "primaryauth", "primaryuser":
 		return ConfigProblem{Reason: "A password in config would be stored in the state, in the clear.", Advice: "Set password_wo instead."}, true
 	case "user", "aclfile":
-		return ConfigProblem{Reason: "Users are managed as a whole, on every node alike.", Advice: "Set users instead."}, true
+		return ConfigProblem{Reason: "Passwords of users in config would be stored in the state, in the clear.",
+			Advice: "Remove it: password_wo sets the password of the user default, and other users are not managed yet."}, true
 	case "protected-mode":
 		return ConfigProblem{Reason: "Protected mode follows from whether the cluster has a password.",
 			Advice: "Set password_wo, or allow_unauthenticated = true if it shall be open."}, true
@@ -106,11 +107,12 @@ func ownedDirective(name string) (ConfigProblem, bool) {
 		return ConfigProblem{Reason: "All processes of a host would share the path, and nodes of a cluster are reached by address.", Advice: "Remove it."}, true
 	case "rename-command":
 		return ConfigProblem{Reason: "Other nodes and this provider need the commands by their own names.",
-			Advice: "Restrict commands by users instead."}, true
+			Advice: "Remove it."}, true
 	}
 	switch {
 	case strings.HasPrefix(name, "tls-"):
-		return ConfigProblem{Reason: "Clients, replication and the bus have to agree on TLS.", Advice: "Set tls instead."}, true
+		return ConfigProblem{Reason: "Clients, replication and the bus have to agree on TLS.",
+			Advice: "Remove it: clusters with TLS are not managed yet."}, true
 	case strings.HasPrefix(name, "cluster-announce-"), strings.HasPrefix(name, "replica-announce-"), strings.HasPrefix(name, "slave-announce-"):
 		return ConfigProblem{Reason: "A node announces the address and ports that it has in nodes.",
 			Advice: "Set address, port and bus_port of the node instead."}, true

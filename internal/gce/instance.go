@@ -32,6 +32,16 @@ type Instance struct {
 	GuestAttributes bool
 }
 
+// Down says whether it does not run, nor will unless somebody starts it.
+// https://cloud.google.com/compute/docs/instances/instance-lifecycle names the states.
+func (i Instance) Down() bool {
+	switch i.Status {
+	case "STOPPING", "STOPPED", "TERMINATED", "SUSPENDING", "SUSPENDED", "DEPROVISIONING":
+		return true
+	}
+	return false
+}
+
 // Ref reads a self link; one without a project means the configured project.
 func (c *Client) Ref(link string) (Ref, error) { return ParseRef(link, c.config.Project) }
 

@@ -220,6 +220,29 @@ func TestInstancesByTheirAPI(t *testing.T) {
 	w.awaitOK()
 	w.plansNothing()
 	w.keepsSecrets()
+	t.Run("an instance that is stopped", func(t *testing.T) {
+		instances := instancesClient(t, ctx, l)
+		power := func(op *compute.Operation, err error) {
+			t.Helper()
+			if err == nil {
+				err = op.Wait(ctx)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		power(instances.Stop(ctx, &computepb.StopInstanceRequest{Project: gceapi.Project, Zone: gceapi.Zones[0], Instance: "vm-n6"}))
+		// Nobody waits for it: that would last longer than this test may.
+		out, err := w.try("plan", "-no-color", "-var", "connect_timeout=1h")
+		if err != nil {
+			t.Error(err)
+		}
+		if flat := strings.Join(strings.Fields(out), " "); !strings.Contains(flat, "its machine does not run") {
+			t.Errorf("it does not say that the machine does not run:\n%s", out)
+		}
+		power(instances.Start(ctx, &computepb.StartInstanceRequest{Project: gceapi.Project, Zone: gceapi.Zones[0], Instance: "vm-n6"}))
+		w.awaitOK()
+	})
 
 	w.run("destroy", "-auto-approve", "-no-color")
 	for _, h := range l.Hosts {

@@ -71,6 +71,21 @@ func hostKeys(c *gce.Client) func(context.Context, reach.Target) ([]string, erro
 	}
 }
 
+// down says whether a host's instance is gone or does not run, nor is about to.
+func down(c *gce.Client) func(context.Context, reach.Target) (bool, error) {
+	return func(ctx context.Context, t reach.Target) (bool, error) {
+		ref, err := c.Ref(t.Instance)
+		if err != nil {
+			return false, err
+		}
+		instance, err := c.Instance(ctx, ref)
+		if gone := new(gce.NotFoundError); errors.As(err, &gone) {
+			return true, nil
+		}
+		return err == nil && instance.Down(), err
+	}
+}
+
 // lastWords shows the state of a host's instance and the end of its console.
 func lastWords(c *gce.Client) func(context.Context, reach.Target) string {
 	return func(ctx context.Context, t reach.Target) string {

@@ -152,7 +152,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	}
 	if known {
 		f.GCE = gce.New(g.config().Environment(os.Getenv))
-		f.SSH.HostKeys, f.SSH.LastWords = hostKeys(f.GCE), lastWords(f.GCE)
+		f.SSH.HostKeys, f.SSH.LastWords, f.SSH.Down = hostKeys(f.GCE), lastWords(f.GCE), down(f.GCE)
 	}
 	resp.ResourceData, resp.DataSourceData = f, f
 }

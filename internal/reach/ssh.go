@@ -54,6 +54,9 @@ type SSHConfig struct {
 	// LastWords tells what the cloud knows of a host that could not be reached,
 	// such as the end of its serial console. It may be nil.
 	LastWords func(ctx context.Context, t Target) string
+	// Down asks the cloud whether a host that does not answer cannot, since its
+	// machine does not run: waiting for it is in vain then. It may be nil.
+	Down func(ctx context.Context, t Target) (bool, error)
 }
 
 // Bastion is the jump host. What it leaves empty it takes from SSHConfig.
@@ -76,7 +79,7 @@ type Target struct {
 	// HostKey is the server's public key as in an authorized_keys line
 	// ("ssh-ed25519 AAAA…"); empty means that known_hosts has to know it.
 	HostKey string
-	// Instance is the host's self link in its cloud, for HostKeys and LastWords;
+	// Instance is the host's self link in its cloud, for HostKeys, LastWords and Down;
 	// empty if it is not in one.
 	Instance string
 }
@@ -104,6 +107,6 @@ func (c SSHConfig) forBastion() (SSHConfig, Target) {
 	b := c.Bastion
 	c.User = cmp.Or(b.User, c.User)
 	c.Port = cmp.Or(b.Port, c.Port)
-	c.Bastion, c.HostKeys, c.LastWords = nil, nil, nil
+	c.Bastion, c.HostKeys, c.LastWords, c.Down = nil, nil, nil, nil
 	return c, Target{Name: "bastion " + b.Host, Address: b.Host, HostKey: b.HostKey}
 }

@@ -21,6 +21,10 @@ const (
 	// keyGrace is how long a key may be refused: a cloud's agent installs it
 	// after the SSH server is up already.
 	keyGrace = 20 * time.Second
+	// downAfter is how long a host does not answer before its cloud is asked whether
+	// it can, and downPause how long after that it is asked again.
+	downAfter = time.Second
+	downPause = 10 * time.Second
 )
 
 // DialSSH connects to t and logs in. It waits for a host that still boots and
@@ -55,7 +59,32 @@ func DialSSH(ctx context.Context, cfg SSHConfig, t Target) (Host, error) {
 	return h, nil
 }
 
-var errTimedOut = errors.New("timed out")
+var (
+	errTimedOut = errors.New("timed out")
+	errDown     = errors.New("its machine does not run")
+)
+
+// whileUp is ctx until the cloud says that t does not run.
+func whileUp(ctx context.Context, cfg SSHConfig, t Target) (context.Context, context.CancelFunc) {
+	up, cancel := context.WithCancelCause(ctx)
+	if cfg.Down != nil && t.Instance != "" {
+		go func() {
+			for pause := downAfter; ; pause = downPause {
+				select {
+				case <-up.Done():
+					return
+				case <-time.After(pause):
+				}
+				// A cloud that does not say leaves the host its time.
+				if down, err := cfg.Down(up, t); down && err == nil {
+					cancel(errDown)
+					return
+				}
+			}
+		}()
+	}
+	return up, func() { cancel(context.Canceled) }
+}
 
 // lastWords adds what the cloud says about the host to err.
 func lastWords(ctx context.Context, cfg SSHConfig, t Target, err error) error {
@@ -72,6 +101,8 @@ func lastWords(ctx context.Context, cfg SSHConfig, t Target, err error) error {
 
 // connect tries until it works, until trying again cannot help, or until ctx ends.
 func connect(ctx context.Context, cfg SSHConfig, t Target, login *login) (*ssh.Client, error) {
+	ctx, done := whileUp(ctx, cfg, t)
+	defer done()
 	var firstRefusal time.Time
 	var last error
 	begin := time.Now()
@@ -91,7 +122,7 @@ func connect(ctx context.Context, cfg SSHConfig, t Target, login *login) (*ssh.C
 		case errors.As(err, &refused) && time.Since(firstRefusal) > keyGrace:
 			return nil, err
 		}
-		if !worthAnotherTry(err) {
+		if ctx.Err() == nil && !worthAnotherTry(err) {
 			return nil, err
 		}
 		select {

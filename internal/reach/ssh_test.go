@@ -345,6 +345,13 @@ func TestSSHGivesUp(t *testing.T) {
 	}
 	refused(t, final, gone, "there is no instance a")
 
+	stopped := final
+	stopped.Down = func(context.Context, reach.Target) (bool, error) { return true, nil }
+	refused(t, stopped, target, "its machine does not run", "kernel panic on ttyS0")
+	unknown := cfg
+	unknown.Down = func(context.Context, reach.Target) (bool, error) { return true, errors.New("no answer from the cloud") }
+	refused(t, unknown, target, "connection refused", "gave up after")
+
 	s.start(t)
 	refused(t, cfg, s.target(), "refuses user", fingerprintOf(t, s.public))
 

@@ -142,15 +142,16 @@ func conclude(found []finding, err error) (spec.ClusterStatus, error) {
 }
 
 // drift says in words what an apply of had would do, were nothing in the
-// configuration changed: what has been changed by hand. Hosts that cannot be
-// asked, or have nothing of the cluster, are a matter of its status.
-func drift(ctx context.Context, s *fleet.Session, had desired) ([]string, error) {
+// configuration changed: what has been changed by hand. Hosts that have nothing
+// of the cluster are a matter of its status; those that cannot be asked are in unasked.
+func drift(ctx context.Context, s *fleet.Session, had desired) (steps []string, unasked, err error) {
 	machines := had.Machines()
 	there, err := fleet.Each(ctx, s, machines, func(ctx context.Context, h *fleet.Host) (bool, error) {
 		return h.Has(ctx, had.ClusterDir())
 	})
+	unasked = err
 	if err = withoutUnreachable(err); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var asked []fleet.Machine
 	for i, present := range there {
@@ -159,12 +160,12 @@ func drift(ctx context.Context, s *fleet.Session, had desired) ([]string, error)
 		}
 	}
 	if len(asked) == 0 {
-		return nil, nil
+		return nil, unasked, nil
 	}
 	out, err := preview(ctx, s, order{want: had, staying: staying(had.Processes, had.Processes), password: password{keep: true}}, asked)
 	for _, e := range diagnose.Each(withoutUnreachable(err)) {
 		// What keeps an apply from going is found out again by the plan, which says it in full.
 		out.steps = append(out.steps, firstLine(e.Error()))
 	}
-	return out.steps, nil
+	return out.steps, unasked, nil
 }

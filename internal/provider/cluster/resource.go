@@ -192,7 +192,7 @@ func (m *model) compare(ctx context.Context, s *fleet.Session, had desired) diag
 	if !m.Formed.ValueBool() {
 		return nil
 	}
-	found, err := drift(ctx, s, had)
+	found, unasked, err := drift(ctx, s, had)
 	if err != nil {
 		var diags diag.Diagnostics
 		diagnose.Error(&diags, cannotRead, err)
@@ -200,6 +200,9 @@ func (m *model) compare(ctx context.Context, s *fleet.Session, had desired) diag
 	}
 	list, diags := types.ListValueFrom(ctx, types.StringType, append([]string{}, found...))
 	m.Drift = list
+	if unasked != nil {
+		diags.AddWarning("Redis Hosts Unreachable", "What was changed by hand on these hosts is not known, and an apply has to reach them.\n\n"+diagnose.Detail(unasked))
+	}
 	return diags
 }
 

@@ -156,6 +156,11 @@ func clusterRelieve(ctx context.Context, log hclog.Logger, req spec.ClusterApply
 		return spec.ClusterResult{}, err
 	}
 	defer func() { _ = fleet.Close() }()
+	end, err := clusterTurn(ctx, log, req.Place)
+	if err != nil {
+		return spec.ClusterResult{}, err
+	}
+	defer end()
 	steps, err := cluster.Relieve(ctx, log, fleet, desired)
 	return spec.ClusterResult{Steps: cluster.Words(steps), Work: cluster.Sum(steps)}, err
 }
@@ -173,6 +178,11 @@ func clusterApply(ctx context.Context, log hclog.Logger, req spec.ClusterApply, 
 			Steps: cluster.Words(steps), Work: cluster.Sum(steps), InAll: cluster.InAll(steps), Status: cluster.Summarize(observed, req.ReplicasPerShard),
 		}, err
 	}
+	end, err := clusterTurn(ctx, log, req.Place)
+	if err != nil {
+		return spec.ClusterResult{}, err
+	}
+	defer end()
 	result, err := cluster.Apply(ctx, log, fleet, desired)
 	return spec.ClusterResult{Steps: cluster.Words(result.Steps), Work: cluster.Sum(result.Steps), Status: result.Status}, err
 }

@@ -63,6 +63,14 @@ func newHostCommand() *cobra.Command {
 	return cmd
 }
 
+// clusterTurn waits until nobody else changes the cluster of place from this host.
+func clusterTurn(ctx context.Context, log hclog.Logger, place *spec.Place) (end func(), err error) {
+	if place == nil {
+		return func() {}, nil
+	}
+	return host.ClusterTurn(ctx, log, *place)
+}
+
 // newFaultCommand makes a subcommand whose results come one by one, and whose
 // request stays open on stdin: its end is the caller's.
 func newFaultCommand(use, short string, run func(context.Context, spec.HostFault, <-chan struct{}, io.Writer) error) *cobra.Command {

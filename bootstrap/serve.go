@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -21,7 +25,8 @@ func serve[Req, Res any](use, short string,
 	decode func(*json.Decoder) (Req, error),
 	handle func(context.Context, hclog.Logger, Req, *json.Decoder) (Res, error),
 ) *cobra.Command {
-	return &cobra.Command{
+	var attendedWithin time.Duration
+	cmd := &cobra.Command{
 		Use:    use,
 		Short:  short,
 		Hidden: true,
@@ -32,7 +37,15 @@ func serve[Req, Res any](use, short string,
 			req, err := decode(dec)
 			var res Res
 			if err == nil {
-				res, err = handle(cmd.Context(), log, req, dec)
+				ctx := cmd.Context()
+				if attendedWithin > 0 {
+					// What is said to a caller that is gone must not end us before things are in order.
+					signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+					var leave context.CancelFunc
+					ctx, leave = attended(ctx, cmd.InOrStdin(), attendedWithin)
+					defer leave()
+				}
+				res, err = handle(ctx, log, req, dec)
 			}
 			if err != nil {
 				return writeFailure(cmd.OutOrStdout(), err)
@@ -40,6 +53,8 @@ func serve[Req, Res any](use, short string,
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(res)
 		},
 	}
+	cmd.Flags().DurationVar(&attendedWithin, spec.AttendedFlag, 0, "stop when stdin ends, or nothing comes on it for so long")
+	return cmd
 }
 
 func writeFailure(w io.Writer, err error) error {

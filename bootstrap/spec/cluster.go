@@ -5,6 +5,9 @@ package spec
 type ClusterApply struct {
 	Versioned
 	Name string `json:"name"`
+	// Place is where this host has its processes of the cluster: one request at a
+	// time changes it from there, and the next one waits. Nil waits for nobody.
+	Place *Place `json:"place,omitempty"`
 	// Nodes are the wanted members. All their processes run already.
 	Nodes []Node `json:"nodes"`
 	// Former are nodes that were members and shall leave; they may be unreachable or gone.

@@ -48,6 +48,16 @@ func Decode[T interface{ specVersion() int }](dec *json.Decoder) (T, error) {
 	return req, nil
 }
 
+// A caller that may be cut off attends to its command: it gives it AttendedFlag
+// with Attended as its value, keeps the command's stdin open after the request,
+// and writes a byte there now and then. Otherwise the command stops what it does,
+// in an orderly way. Attended is no longer than SSH takes to tell the caller, so
+// that it does not start the next command beside this one.
+const (
+	AttendedFlag = "attended"
+	Attended     = 15 * time.Second
+)
+
 // Failure is what a subcommand writes on stdout, as {"failure": …}, when it
 // exits with a code other than 0. Its parts become the parts of the user's message.
 type Failure struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -97,12 +98,41 @@ func (h *Host) execOnce(ctx context.Context, x exchange) error {
 	if x.attached {
 		err = h.attach(ctx, command, request, x.control)
 	} else {
-		err = h.conn.Run(ctx, command)
+		err = h.attend(ctx, command, request)
 	}
 	log.end()
 	if said := rest.String(); err != nil && said != "" {
 		return fmt.Errorf("%w: %s", err, said)
 	}
+	return err
+}
+
+// attend runs command, and lets it know all the while that we are still here.
+func (h *Host) attend(ctx context.Context, command reach.Command, request []byte) error {
+	stdin, feed := io.Pipe()
+	command.Stdin = stdin
+	command.Args = append(command.Args, "--"+spec.AttendedFlag, spec.Attended.String())
+	done := make(chan struct{})
+	var feeding sync.WaitGroup
+	feeding.Go(func() {
+		const beatsMissed = 3
+		beat := time.NewTicker(spec.Attended / beatsMissed)
+		defer beat.Stop()
+		for message := slices.Concat(request, []byte{'\n'}); ; message = []byte{'\n'} {
+			if _, err := feed.Write(message); err != nil {
+				return
+			}
+			select {
+			case <-beat.C:
+			case <-done:
+				return
+			}
+		}
+	})
+	err := h.conn.Run(ctx, command)
+	close(done)
+	_ = stdin.Close()
+	feeding.Wait()
 	return err
 }
 

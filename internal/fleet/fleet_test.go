@@ -30,6 +30,7 @@ const script = `#!/bin/sh
 case "$1" in
 echo) read -r request; echo "$request" ;;
 where) printf '"%s"\n' "$0" ;;
+listen) read -r request && read -r more && printf '"%s"\n' "$*" ;;
 fail) echo '{"failure":{"step":"look","cause":"nothing there","advice":"look again"}}'; exit 1 ;;
 crash) echo 'panic: out of luck' >&2; exit 2 ;;
 attached)
@@ -75,6 +76,16 @@ func TestCallGivesTheResult(t *testing.T) {
 	got, err := fleet.Call[map[string]int](t.Context(), host, "echo", map[string]int{"answer": 42})
 	if err != nil || got["answer"] != 42 {
 		t.Fatalf("got %v, %v", got, err)
+	}
+}
+
+// A command learns how long it may hear nothing, and hears something before.
+func TestCallAttendsToItsCommand(t *testing.T) {
+	t.Parallel()
+	host := open(t, &fleet.Fleet{Builds: builds(t, script)}, t.TempDir())
+	got, err := fleet.Call[string](t.Context(), host, "listen", "go")
+	if want := "listen --" + spec.AttendedFlag + " " + spec.Attended.String(); err != nil || got != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
 }
 

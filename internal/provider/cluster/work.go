@@ -240,7 +240,7 @@ func (o order) cluster(at connection.Group, planOnly bool) spec.ClusterApply {
 		}
 	}
 	return spec.ClusterApply{
-		Versioned: spec.V(), Name: o.want.Cluster, Nodes: o.want.Nodes(), Former: former,
+		Versioned: spec.V(), Name: o.want.Cluster, Place: &o.want.Place, Nodes: o.want.Nodes(), Former: former,
 		ReplicasPerShard: o.want.ReplicasPerShard, SpareReplicas: o.want.SpareReplicas, Auth: o.want.Auth(at),
 		Create: o.create, AcceptDataLoss: o.want.AcceptDataLoss, PlanOnly: planOnly,
 	}

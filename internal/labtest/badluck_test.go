@@ -219,6 +219,43 @@ func TestHostDiesMeanwhile(t *testing.T) {
 	}
 }
 
+// A command whose caller is gone ends on the host, also where the host is not
+// told: it would go on beside the next one.
+func TestNobodyIsLeftAtWork(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, lab.Options{Hosts: 1})
+	h := s.lab.Hosts[0]
+	place := spec.Place{BaseDir: baseDir, Cluster: "c"}
+	request := spec.ClusterApply{Versioned: spec.V(), Place: &place, Nodes: s.nodesOn(h, 6379, 6380, 6381)}
+	// The cluster's turn does not come.
+	run(t, h, `mkdir -p `+place.ClusterDir()+`; setsid flock `+place.ClusterDir()+` sleep 600 </dev/null >/dev/null 2>&1 &`)
+	waitFor(t, h, `pgrep -x sleep`)
+	for _, c := range []struct {
+		name string
+		cut  func() error
+	}{
+		{"the connection ends", func() error { return s.session.Close() }},
+		{"nothing comes through", func() error { return s.lab.Filter(s.ctx, nil, []string{"tcp dport 22 drop"}) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			s.session = s.fleet.Session()
+			go func() {
+				_, err := try[spec.ClusterResult](s, h, "cluster apply", request)
+				ended <- err
+			}()
+			waitFor(t, h, `pgrep -f 'redis-bootstrap cluster [a]pply'`)
+			if err := c.cut(); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; !errors.As(err, new(*reach.UnreachableError)) {
+				t.Errorf("the command ended with %v", err)
+			}
+			waitFor(t, h, `! pgrep -f 'redis-bootstrap cluster [a]pply'`)
+		})
+	}
+}
+
 // A command that is given up ends on the host, although it runs under sudo.
 func TestCancelEndsACommandOfRoot(t *testing.T) {
 	t.Parallel()

@@ -191,69 +191,64 @@ func TestWhoMayNot(t *testing.T) {
 }
 
 // A host that dies in the middle of a command is an error at once where the
-// kernel says so, and within the keep-alive where nobody says anything.
-func TestHostDiesMeanwhile(t *testing.T) {
+// kernel says so, and within the keep-alive where nobody says anything. A command
+// whose caller is gone ends on its host, also where the host is not told: it would
+// go on beside the next one.
+func TestHostsAreLostMeanwhile(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, lab.Options{Hosts: 1})
-	h := s.lab.Hosts[0]
-	conn, err := reach.DialSSH(s.ctx, s.fleet.SSH, machine(h).Target)
+	s := newSite(t, lab.Options{Hosts: 2})
+	dies, hidden := s.lab.Hosts[0], s.lab.Hosts[1]
+	conn, err := reach.DialSSH(s.ctx, s.fleet.SSH, machine(dies).Target)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	ended := make(chan error, 1)
-	go func() {
-		ended <- conn.Run(s.ctx, reach.Command{Args: []string{"sleep", "300"}, Root: true})
-	}()
-	waitFor(t, h, `pgrep -f 'sleep 300'`)
-	if err := h.Kill(s.ctx); err != nil {
+	place := spec.Place{BaseDir: baseDir, Cluster: "c"}
+	// The cluster's turn does not come.
+	run(t, hidden, `mkdir -p `+place.ClusterDir()+`; setsid flock `+place.ClusterDir()+` sleep 600 </dev/null >/dev/null 2>&1 &`)
+	waitFor(t, hidden, `pgrep -x sleep`)
+	const atWork = `pgrep -f 'redis-bootstrap cluster [a]pply'`
+	change := func() error {
+		_, err := try[spec.ClusterResult](s, hidden, "cluster apply", spec.ClusterApply{
+			Versioned: spec.V(), Place: &place, Nodes: s.nodesOn(hidden, 6379, 6380, 6381),
+		})
+		return err
+	}
+	ended := make(chan error, 2)
+	ends := func(what string) {
+		t.Helper()
+		select {
+		case err := <-ended:
+			if unreachable := new(reach.UnreachableError); !errors.As(err, &unreachable) {
+				t.Errorf("%s: it ended with %v", what, err)
+			}
+		case <-time.After(45 * time.Second):
+			t.Errorf("%s: it does not end", what)
+		}
+	}
+
+	go func() { ended <- change() }()
+	waitFor(t, hidden, atWork)
+	if err := s.session.Close(); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-ended:
-		if unreachable := new(reach.UnreachableError); !errors.As(err, &unreachable) {
-			t.Errorf("the command ended with %v", err)
-		}
-	case <-time.After(45 * time.Second):
-		t.Error("the command still waits for a host that is dead")
-	}
-}
+	ends("the connection was closed")
+	waitFor(t, hidden, "! "+atWork)
 
-// A command whose caller is gone ends on the host, also where the host is not
-// told: it would go on beside the next one.
-func TestNobodyIsLeftAtWork(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, lab.Options{Hosts: 1})
-	h := s.lab.Hosts[0]
-	place := spec.Place{BaseDir: baseDir, Cluster: "c"}
-	request := spec.ClusterApply{Versioned: spec.V(), Place: &place, Nodes: s.nodesOn(h, 6379, 6380, 6381)}
-	// The cluster's turn does not come.
-	run(t, h, `mkdir -p `+place.ClusterDir()+`; setsid flock `+place.ClusterDir()+` sleep 600 </dev/null >/dev/null 2>&1 &`)
-	waitFor(t, h, `pgrep -x sleep`)
-	for _, c := range []struct {
-		name string
-		cut  func() error
-	}{
-		{"the connection ends", func() error { return s.session.Close() }},
-		{"nothing comes through", func() error { return s.lab.Filter(s.ctx, nil, []string{"tcp dport 22 drop"}) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			ended := make(chan error, 1)
-			s.session = s.fleet.Session()
-			go func() {
-				_, err := try[spec.ClusterResult](s, h, "cluster apply", request)
-				ended <- err
-			}()
-			waitFor(t, h, `pgrep -f 'redis-bootstrap cluster [a]pply'`)
-			if err := c.cut(); err != nil {
-				t.Fatal(err)
-			}
-			if err := <-ended; !errors.As(err, new(*reach.UnreachableError)) {
-				t.Errorf("the command ended with %v", err)
-			}
-			waitFor(t, h, `! pgrep -f 'redis-bootstrap cluster [a]pply'`)
-		})
+	s.session = s.fleet.Session()
+	go func() { ended <- change() }()
+	go func() { ended <- conn.Run(s.ctx, reach.Command{Args: []string{"sleep", "300"}, Root: true}) }()
+	waitFor(t, hidden, atWork)
+	waitFor(t, dies, `pgrep -f 'sleep 300'`)
+	if err := s.lab.Filter(s.ctx, nil, []string{"ip daddr " + hidden.Addr + " tcp dport 22 drop"}); err != nil {
+		t.Fatal(err)
 	}
+	if err := dies.Kill(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	ends("one host died, nothing comes through to the other")
+	ends("one host died, nothing comes through to the other")
+	waitFor(t, hidden, "! "+atWork)
 }
 
 // A command that is given up ends on the host, although it runs under sudo.

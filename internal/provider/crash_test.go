@@ -99,10 +99,15 @@ func (w workspace) converges(t *testing.T) {
 	if status := strings.TrimSpace(w.run(t, "output", "-raw", "status")); status != "ok" {
 		t.Errorf("status %q", status)
 	}
+	w.plansNothing(t)
+	w.run(t, "destroy", "-auto-approve")
+}
+
+func (w workspace) plansNothing(t *testing.T) {
+	t.Helper()
 	if out, err := w.command(t.Context(), "plan", "-detailed-exitcode").CombinedOutput(); err != nil {
 		t.Errorf("the plan afterwards: %v\n%s", err, out)
 	}
-	w.run(t, "destroy", "-auto-approve")
 }
 
 const status = `
@@ -117,62 +122,59 @@ func TestAccKilledAppliesAreFinished(t *testing.T) {
 	w := newWorkspace(t, place.Cluster("")+status)
 	random := crashRandom(t)
 	for range crashRuns(t) {
-		for range 3 {
+		for range 2 {
 			after := time.Duration(random.IntN(2500)) * time.Millisecond
 			t.Logf("SIGKILL after %s", after)
 			w.signalled(t, syscall.SIGKILL, after)
 		}
+		w.cutSomewhere(t, place, random, "create", 23)
 		w.converges(t)
 	}
 }
 
 // TestAccKilledChangesLoseNothing kills Terraform and its provider while they
-// change a cluster that is in use: the next apply ends the change.
+// change a cluster that is in use: the next apply ends the change. They are killed
+// at random moments and when a step begins, with CRASH_SWEEP at each step in turn.
 func TestAccKilledChangesLoseNothing(t *testing.T) {
 	t.Parallel()
 	place := acctest.NewPlace(t, 8)
 	w := newWorkspace(t, "")
 	random := crashRandom(t)
 	six, eight := place.Nodes(0, 6), place.Nodes(0, 8)
+	if os.Getenv("CRASH_SWEEP") != "" {
+		w.sweep(t, place, random)
+		return
+	}
 	w.configure(t, place.ClusterOf(six, "")+status)
 	w.run(t, "apply", "-auto-approve")
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{fmt.Sprintf("127.0.0.1:%d", place.Ports[0])}})
 	defer func() { _ = c.Close() }()
-	const keys = 5000
-	pipe := c.Pipeline()
-	for i := range keys {
-		pipe.Set(t.Context(), fmt.Sprint("k", i), i, 0)
-	}
-	if _, err := pipe.Exec(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	fill(t, c)
 	for run := range crashRuns(t) {
 		backlog := fmt.Sprintf("config = { \"tcp-backlog\" = \"%d\" }", 200+run)
 		for _, change := range []struct {
 			name, nodes, more string
 			before            func()
+			// steps it has, or about as many
+			steps int
 		}{
-			{name: "scale out", nodes: eight},
-			{name: "scale in, with a rolling restart", nodes: six, more: backlog},
-			{name: "replacement", nodes: six, more: backlog, before: func() { vanish(t, place, random.IntN(6)) }},
+			{name: "scale out", nodes: eight, steps: 12},
+			{name: "scale in, with a rolling restart", nodes: six, more: backlog, steps: 22},
+			{name: "replacement", nodes: six, more: backlog, before: func() { vanish(t, place, random.IntN(6)) }, steps: 8},
 		} {
 			if change.before != nil {
 				change.before()
 			}
 			w.configure(t, place.ClusterOf(change.nodes, change.more)+status)
-			for range 1 + random.IntN(2) {
+			w.cutSomewhere(t, place, random, change.name, change.steps)
+			for range random.IntN(2) {
 				// Terraform alone takes about a second before it begins.
 				after := time.Second + time.Duration(random.IntN(3000))*time.Millisecond
 				t.Logf("%s: SIGKILL after %s", change.name, after)
 				w.signalled(t, syscall.SIGKILL, after)
 			}
 			w.run(t, "apply", "-auto-approve")
-			c.ReloadState(t.Context())
-			for i := range keys {
-				if got, err := c.Get(t.Context(), fmt.Sprint("k", i)).Result(); err != nil || got != fmt.Sprint(i) {
-					t.Fatalf("%s: k%d is %q (%v)", change.name, i, got, err)
-				}
-			}
+			checkFilled(t, c, change.name)
 		}
 	}
 	w.converges(t)

@@ -112,7 +112,8 @@ func connect(ctx context.Context, cfg SSHConfig, t Target, login *login) (*ssh.C
 			return client, nil
 		}
 		// An attempt that was cut short says less than the one before.
-		if ctx.Err() == nil || last == nil {
+		cut := ctx.Err() != nil || isPast(ctx)
+		if !cut || last == nil {
 			last = err
 		}
 		refused := new(RefusedError)
@@ -122,7 +123,7 @@ func connect(ctx context.Context, cfg SSHConfig, t Target, login *login) (*ssh.C
 		case errors.As(err, &refused) && time.Since(firstRefusal) > keyGrace:
 			return nil, err
 		}
-		if ctx.Err() == nil && !worthAnotherTry(err) {
+		if !cut && !worthAnotherTry(err) {
 			return nil, err
 		}
 		select {
@@ -135,6 +136,13 @@ func connect(ctx context.Context, cfg SSHConfig, t Target, login *login) (*ssh.C
 				time.Since(begin).Round(time.Second), attempts, last)
 		}
 	}
+}
+
+// isPast says whether ctx's time is over. What has the same deadline may end
+// before ctx itself does.
+func isPast(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
 }
 
 // worthAnotherTry says whether err is one that a host shows while it boots.

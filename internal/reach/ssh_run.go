@@ -155,8 +155,8 @@ func (h *sshHost) result(err error, c Command, root bool, started *startLine) er
 
 // stopScript ends the process group $1: in an orderly way, or else by force.
 const stopScript = `kill -s TERM -- "-$1" 2>/dev/null
-tries=0
-while kill -s 0 -- "-$1" 2>/dev/null && [ $((tries += 1)) -le 50 ]; do sleep 0.1; done
+end=$(($(date +%s) + 5))
+while kill -s 0 -- "-$1" 2>/dev/null && [ "$(date +%s)" -lt "$end" ]; do sleep 0.1; done
 kill -s KILL -- "-$1" 2>/dev/null`
 
 // stop ends a command whose context has ended. Closing its session would not do:

@@ -27,6 +27,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/redisfleet/terraform-provider-redis/bootstrap/clustertest/freeport"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
 	"github.com/redisfleet/terraform-provider-redis/internal/reach"
 )
@@ -54,12 +55,7 @@ func newSSHD(t *testing.T) *sshd {
 	var hostPrivate string
 	_, hostPrivate, s.hostKey = newKey(t)
 	s.key, s.private, s.public = newKey(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.port = listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
+	s.port = freeport.New(t)
 	write(t, filepath.Join(s.dir, "host"), hostPrivate)
 	write(t, filepath.Join(s.dir, "authorized_keys"), "")
 	write(t, filepath.Join(s.dir, "config"), fmt.Sprintf(`Port %d
@@ -74,8 +70,9 @@ PasswordAuthentication no
 MaxStartups 200
 `, s.port, s.dir))
 	if os.Geteuid() == 0 {
-		if err := os.Mkdir("/run/sshd", 0o755); err == nil {
-			t.Cleanup(func() { _ = os.Remove("/run/sshd") })
+		// It stays: servers of other tests, and the distribution's own, want it too.
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return s
@@ -353,6 +350,7 @@ func TestSSHGivesUp(t *testing.T) {
 	refused(t, unknown, target, "connection refused", "gave up after")
 
 	s.start(t)
+	cfg.ConnectTimeout = 5 * time.Second // The server has to be up by then.
 	refused(t, cfg, s.target(), "refuses user", fingerprintOf(t, s.public))
 
 	target.Address = "no-such-host.invalid"

@@ -40,9 +40,10 @@ func NewSSHServer(t *testing.T) SSHServer {
 	if _, err := os.Stat(daemon); err != nil {
 		t.Skip("there is no sshd on this machine (Debian: openssh-server)")
 	}
-	// The server wants a directory for its unprivileged half.
-	if err := os.Mkdir("/run/sshd", 0o755); err == nil { //nolint:gosec // G301: as the distribution makes it.
-		t.Cleanup(func() { _ = os.Remove("/run/sshd") })
+	// The server wants a directory for its unprivileged half. It stays: servers of
+	// other tests, and the distribution's own, want it too.
+	if err := os.MkdirAll("/run/sshd", 0o755); err != nil { //nolint:gosec // G301: as the distribution makes it.
+		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	s := SSHServer{Port: freeport.New(t), KeyFile: filepath.Join(dir, "key")}

@@ -30,6 +30,9 @@ func (e *executor) closeSlots(ctx context.Context, s Step) error {
 			primaries = append(primaries, name)
 		}
 	}
+	if err := each(ctx, primaries, func(ctx context.Context, name string) error { return e.tellOwner(ctx, name, s) }); err != nil {
+		return err
+	}
 	for _, name := range primaries {
 		if err := e.surrender(ctx, name, s); err != nil {
 			return fmt.Errorf("move keys from %s to their owner %s: %w", name, s.Node, err)
@@ -39,6 +42,35 @@ func (e *executor) closeSlots(ctx context.Context, s Step) error {
 		err := setSlots(ctx, e.f.client(name), s.Slots, "STABLE", "")
 		if isNoPrimary(err) {
 			return nil
+		}
+		return err
+	})
+}
+
+// tellOwner tells a node that imports slots who owns them. It does not learn that
+// from others while they are open, and when the one that it imports from has become
+// a replica they are nobody's to it: then it serves nothing, and moves no keys.
+func (e *executor) tellOwner(ctx context.Context, name string, s Step) error {
+	c := e.f.client(name)
+	view, err := ownView(ctx, c)
+	if err != nil {
+		return err
+	}
+	var open []Range
+	for slot := range view.Importing {
+		if s.Slots.Contains(slot) && !view.Slots.Contains(slot) {
+			open = append(open, Range{slot, slot})
+		}
+	}
+	return e.assign(ctx, c, SlotsOf(open...), "NODE", s.Node)
+}
+
+// assign sets the state of slots on a node, which may have met the other one just now.
+func (e *executor) assign(ctx context.Context, c *redis.Client, slots Slots, state, other string) error {
+	return poll(ctx, formTimeout, func(ctx context.Context) error {
+		err := setSlots(ctx, c, slots, state, e.ids[other])
+		if isUnknownNode(err) {
+			return again(err)
 		}
 		return err
 	})
@@ -54,13 +86,7 @@ func (e *executor) surrender(ctx context.Context, holder string, s Step) error {
 	// Only from an open slot may a node that does not own it move keys, and only
 	// if it knows who does; while it is open it does not learn that from others.
 	for _, state := range []string{"NODE", "IMPORTING"} {
-		if err := poll(ctx, formTimeout, func(ctx context.Context) error {
-			err := setSlots(ctx, c, held, state, e.ids[s.Node])
-			if isUnknownNode(err) {
-				return again(err) // they have met just now
-			}
-			return err
-		}); err != nil {
+		if err := e.assign(ctx, c, held, state, s.Node); err != nil {
 			return err
 		}
 	}

@@ -66,6 +66,8 @@ const (
 	stageAdopt
 	stageYield
 	stageClose
+	// Who imports a slot that is to be closed may serve nothing until it is.
+	stageResume
 	stageReset
 	stageClaim
 	stageMeet
@@ -151,7 +153,7 @@ func (p *planner) isWanted(m *Member) bool { return p.wantedAddrs[m.Node.Addr()]
 // map by their nodes; others keep the order in which they were added.
 func byStage(a, b Step) int {
 	c := cmp.Compare(a.Stage, b.Stage)
-	if c == 0 && (a.Stage == stageClose || a.Stage == stageYield || a.Stage == stageMerge) {
+	if c == 0 && (a.Stage == stageClose || a.Stage == stageResume || a.Stage == stageYield || a.Stage == stageMerge) {
 		c = cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Target, b.Target))
 	}
 	return c

@@ -126,7 +126,7 @@ func (p *planner) closeOpenSlots() {
 	}
 	for pair, ranges := range resume {
 		slots := SlotsOf(ranges...)
-		p.add(Step{Stage: stageClose, Kind: Migrate, Node: pair[0].Node.Name, Target: pair[1].Node.Name, Slots: slots})
+		p.add(Step{Stage: stageResume, Kind: Migrate, Node: pair[0].Node.Name, Target: pair[1].Node.Name, Slots: slots})
 		p.owned[pair[0].ID] = p.owned[pair[0].ID].Minus(slots)
 		p.owned[pair[1].ID] = p.owned[pair[1].ID].Union(slots)
 	}

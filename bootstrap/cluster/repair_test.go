@@ -170,6 +170,7 @@ func TestRepair(t *testing.T) {
 			p.migrate(a, b, nil, keys[0])
 			p.do(a, "CLUSTER", "SETSLOT", slot, "STABLE")
 		}},
+		{name: "moves to a node one of whose sources died", do: func() { p.loseSource(a, b, slot, keys[0]) }},
 		{name: "a key and its copy", do: func() {
 			p.do(b, "CLUSTER", "SETSLOT", slot, "IMPORTING", p.id(a))
 			p.migrate(a, b, []any{"COPY"}, keys...)
@@ -278,6 +279,48 @@ func TestRepair(t *testing.T) {
 			return
 		}
 	}
+}
+
+// loseSource has node a die while slots move from there to b, and come back when
+// its replica has taken over. To b the slots are nobody's then, since nobody tells
+// it of slots that it imports: it serves nothing any more, and moves to it from
+// elsewhere wait for that.
+func (p *patient) loseSource(a, b, slot int, key string) {
+	p.t.Helper()
+	other := 0
+	for _, i := range p.primaries() {
+		if i != a && i != b {
+			other = i
+		}
+	}
+	open := func(from, slot int) {
+		p.do(b, "CLUSTER", "SETSLOT", slot, "IMPORTING", p.id(from))
+		p.do(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", p.id(b))
+	}
+	elsewhere, _ := p.slotOf(other)
+	open(other, elsewhere)
+	for i := range 3 {
+		open(a, slot+i)
+	}
+	p.migrate(a, b, nil, key)
+	id, heir := p.id(a), p.Node(p.replicaOf(a))
+	p.Node(a).Kill()
+	heir.Await("the successor", func() error {
+		if role := heir.Client().Info(p.t.Context(), "replication").Val(); !strings.Contains(role, "role:master") {
+			return errors.New(role)
+		}
+		return nil
+	})
+	p.Node(a).Start()
+	p.Node(b).Await("without an owner of what it imports", func() error {
+		text := p.Node(b).Client().ClusterNodes(p.t.Context()).Val()
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, fmt.Sprint(id)) && strings.Contains(line, "slave") {
+				return nil
+			}
+		}
+		return errors.New(text)
+	})
 }
 
 // split has node a's replica be made the primary where nobody knows it, as by

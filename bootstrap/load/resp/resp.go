@@ -66,6 +66,9 @@ type Scanner struct {
 	line []byte
 }
 
+// Between says that no reply is under way.
+func (s *Scanner) Between() bool { return s.open == 0 }
+
 // Scan reads from p up to the end of one reply. It returns how many bytes it
 // used and whether the reply is complete; if not, it has used all of p and goes
 // on with the bytes that follow.

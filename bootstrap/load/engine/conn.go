@@ -191,17 +191,34 @@ func (l *loop) received(c *conn, in []byte) {
 	l.scan(c, in)
 }
 
+// look handles the reply, or the piece of one, with which in begins. It returns
+// its length, or 0 if the connection is lost.
+func (l *loop) look(c *conn, in []byte) int {
+	whole := c.scanner.Between()
+	used, complete, err := c.scanner.Scan(in)
+	switch {
+	case err != nil:
+		l.lose(c, "protocol")
+		return 0
+	case complete:
+		if whole && c.pending.length > 0 && !c.scanner.Null {
+			l.shapes[c.pending.first().item.Command] = resp.ShapeOf(in[:used])
+		}
+		l.reply(c)
+	}
+	return used
+}
+
 // scan handles the replies in what was read.
 func (l *loop) scan(c *conn, in []byte) {
 	for generation := c.generation; len(in) > 0; {
-		used, complete, err := c.scanner.Scan(in)
-		if err != nil {
-			l.lose(c, "protocol")
-			return
+		used := l.glance(c, in)
+		if used == 0 {
+			if used = l.look(c, in); used == 0 {
+				return
+			}
 		}
-		if in = in[used:]; complete {
-			l.reply(c)
-		}
+		in = in[used:]
 		if c.state != ready || c.generation != generation {
 			return
 		}
@@ -232,7 +249,7 @@ func (l *loop) lose(c *conn, kind string) {
 		return
 	}
 	l.trouble(c.target)
-	for q := c.pending.take(); q.length > 0; q.drop() {
+	for q := c.pending.take(); q.length > 0; q.drop(1) {
 		op := q.first()
 		l.recorder.Error(int(op.item.Command), kind)
 		if reached {

@@ -30,13 +30,14 @@ func (l *loop) dispatchPaced() {
 			return
 		}
 		c := l.idle.pop()
-		op := l.draw(c)
-		if op == nil {
+		it := l.draw(c)
+		if it == nil {
 			l.idle.push(c)
 			return
 		}
 		l.pacer.advance()
-		l.launch(op, intended)
+		l.begin(&l.scratch, it, c)
+		l.launch(&l.scratch, intended)
 	}
 }
 
@@ -45,7 +46,7 @@ func (l *loop) launch(op *operation, intended int64) {
 	if intended >= l.start {
 		l.recorder.Slip(l.now - intended)
 	}
-	l.recorder.Waits(op.access, l.now)
+	l.recorder.Waits(op.access, 1, l.now)
 	l.inFlight++
 	l.send(op)
 	if len(l.dirty) == keep { // much is late; buffers are for as many
@@ -69,10 +70,10 @@ func (l *loop) dispatchRecorded() {
 		l.hasUpcoming = false
 		l.idle.pop() // a place for a command, whichever client it is for
 		c := &l.clients[op.client]
-		l.prepare(op, c)
+		l.begin(op, &op.item, c)
 		if c.pending++; c.pending > 1 {
 			op.intended = intended
-			l.recorder.Waits(op.access, l.now)
+			l.recorder.Waits(op.access, 1, l.now)
 			l.inFlight++
 			c.backlog.push(op)
 			continue

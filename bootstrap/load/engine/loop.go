@@ -63,8 +63,10 @@ type loop struct {
 	replicas          [spec.Slots][]*target
 	// fromReplica: reads go to replicas.
 	fromReplica bool
-	// writes says of each command whether it is a write.
-	writes  []bool
+	// writes has the access to shard 0 that each command is, shapes what the last
+	// reply to it looked like.
+	writes  []measure.Access
+	shapes  []resp.Shape
 	anySlot uint16
 
 	greeting [][]byte
@@ -112,8 +114,9 @@ func newLoop(e *Engine, index int) (*loop, error) {
 		byAddr: map[string]*target{}, start: c.Start.Nanoseconds(),
 	}
 	l.fromReplica = w.ReadFrom == spec.FromReplica
+	l.shapes = make([]resp.Shape, len(c.Program.Commands))
 	for i := range c.Program.Commands {
-		l.writes = append(l.writes, c.Program.Commands[i].Write)
+		l.writes = append(l.writes, measure.AccessTo(0, c.Program.Commands[i].Write))
 	}
 	if c.Ledgers != nil {
 		l.ledger = c.Ledgers[index]

@@ -45,12 +45,16 @@ type queue struct {
 }
 
 // push copies op to the end. Pointers into the queue are not valid after it.
-func (q *queue) push(op *operation) {
+func (q *queue) push(op *operation) { *q.add() = *op }
+
+// add adds a place at the end, in which something old may be. Pointers into the
+// queue are not valid after it.
+func (q *queue) add() *operation {
 	if q.length == len(q.ring) {
 		q.grow()
 	}
-	q.ring[(q.head+q.length)&(len(q.ring)-1)] = *op
 	q.length++
+	return q.at(q.length - 1)
 }
 
 func (q *queue) grow() {
@@ -67,10 +71,10 @@ func (q *queue) at(i int) *operation { return &q.ring[(q.head+i)&(len(q.ring)-1)
 // first is the operation that is next; there must be one.
 func (q *queue) first() *operation { return &q.ring[q.head] }
 
-// drop takes the first operation away. Its memory stays as it is until the next push.
-func (q *queue) drop() {
-	q.head = (q.head + 1) & (len(q.ring) - 1)
-	q.length--
+// drop takes the first n operations away. Their memory stays as it is until the next push.
+func (q *queue) drop(n int) {
+	q.head = (q.head + n) & (len(q.ring) - 1)
+	q.length -= n
 }
 
 // take empties the queue into another.

@@ -25,7 +25,7 @@ func TestAQueueKeepsTheOrder(t *testing.T) {
 				if got := q.first().sent; got != want[0] {
 					t.Fatalf("got %d, want %d", got, want[0])
 				}
-				q.drop()
+				q.drop(1)
 				want = want[1:]
 			default:
 				q.push(&operation{sent: next})

@@ -29,7 +29,7 @@ func (l *loop) reply(c *conn) {
 		op.state &^= asking // this was the reply to ASKING
 	case c.scanner.Kind == '-':
 		l.troubled = *op
-		c.pending.drop()
+		c.pending.drop(1)
 		l.failedReply(c, &l.troubled)
 	default:
 		if c.target.down {
@@ -54,9 +54,17 @@ func (l *loop) greeted(c *conn) {
 // succeeded ends op, the first of c.
 func (l *loop) succeeded(c *conn, op *operation) {
 	if op.intended >= l.start {
-		l.recorder.Done(int(op.item.Command), op.access.Shard(), l.now-op.intended, l.now-op.sent, c.scanner.Null)
+		command := int(op.item.Command)
+		l.recorder.Done(command, l.now-op.intended)
+		l.recorder.Shard(op.access.Shard(), 1)
+		if c.scanner.Null {
+			l.recorder.Missed(command)
+		}
+		if l.openLoop() {
+			l.recorder.Served(command, l.now-op.sent)
+		}
 	}
-	l.recorder.Answered(op.access, l.now)
+	l.recorder.Answered(op.access, 1, l.now)
 	if l.ledger != nil {
 		l.ledger.Acknowledged(&op.item, uint64(l.now)/1000)
 	}
@@ -64,27 +72,32 @@ func (l *loop) succeeded(c *conn, op *operation) {
 		l.feed.Recycle(op.item.Tag)
 	}
 	gone := op.is(detached)
-	c.pending.drop() // its place may be taken from here on
-	l.release(c.client, gone)
+	c.pending.drop(1) // its place may be taken from here on
+	l.ended(1)
+	if !gone {
+		l.release(c.client, 1)
+	}
 }
 
-// release has c go on after one of its operations; gone says that it has already.
-func (l *loop) release(c *client, gone bool) {
-	l.inFlight--
-	l.lastDone = l.now
+// ended notes that n operations have come to their end.
+func (l *loop) ended(n int) { l.inFlight, l.lastDone = l.inFlight-n, l.now }
+
+// release has c go on after n of its operations.
+func (l *loop) release(c *client, n int) {
 	switch {
-	case gone:
 	case l.feed != nil:
 		l.idle.push(c)
 		c.pending--
 		if c.backlog.length > 0 {
 			l.send(c.backlog.first())
-			c.backlog.drop()
+			c.backlog.drop(1)
 		}
 	case l.openLoop():
-		l.idle.push(c)
+		for range n {
+			l.idle.push(c)
+		}
 	default:
-		if c.pending--; c.pending == 0 {
+		if c.pending -= n; c.pending == 0 {
 			l.proceed(c)
 		}
 	}
@@ -110,12 +123,15 @@ func (l *loop) failedReply(c *conn, op *operation) {
 		if c.target.down {
 			l.recovered(c.target)
 		}
-		l.recorder.Answered(op.access, l.now)
+		l.recorder.Answered(op.access, 1, l.now)
 		l.recorder.Failed()
 		if l.feed != nil {
 			l.feed.Recycle(op.item.Tag)
 		}
-		l.release(c.client, op.is(detached))
+		l.ended(1)
+		if !op.is(detached) {
+			l.release(c.client, 1)
+		}
 	}
 }
 

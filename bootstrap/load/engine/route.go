@@ -158,6 +158,6 @@ func (l *loop) postpone(op *operation) {
 func (l *loop) resume() {
 	for l.putOff.length > 0 && l.putOff.first().sent <= l.now {
 		l.send(l.putOff.first())
-		l.putOff.drop()
+		l.putOff.drop(1)
 	}
 }

@@ -79,7 +79,7 @@ func (l *loop) recovered(t *target) {
 
 // resend sends what waits at t on its way again: it may lead elsewhere now.
 func (l *loop) resend(t *target) {
-	for q := t.waiting.take(); q.length > 0; q.drop() {
+	for q := t.waiting.take(); q.length > 0; q.drop(1) {
 		l.send(q.first())
 	}
 }
@@ -95,7 +95,7 @@ func (l *loop) probe() {
 		t.interval = min(t.interval*3/2, slowestProbe.Nanoseconds())
 		l.config.Topology.Refresh()
 		l.sendTo(t.waiting.first(), t)
-		t.waiting.drop()
+		t.waiting.drop(1)
 	}
 }
 

@@ -77,8 +77,13 @@ func tag(c *conn, kind requestKind) uint64 {
 	return uint64(uint32(c.generation))<<32 | uint64(kind)<<kindShift | uint64(c.index)
 }
 
-func (u *ioUring) tagged(done uring.Completion) (*conn, requestKind) {
-	return u.loop.find(int32(done.User&indexMask), int32(done.User>>32)), requestKind(done.User >> kindShift & 3)
+func kindOfRequest(done uring.Completion) requestKind {
+	return requestKind(done.User >> kindShift & 3)
+}
+
+// tagged is the connection that done is about, or nil if that has been closed.
+func (u *ioUring) tagged(done uring.Completion) *conn {
+	return u.loop.find(int32(done.User&indexMask), int32(done.User>>32))
 }
 
 func (u *ioUring) watch(c *conn) error {
@@ -169,8 +174,11 @@ func (u *ioUring) enter(timeout time.Duration) error {
 
 // failedToSend notes what done says, if it is that not all could be sent.
 func (u *ioUring) failedToSend(done uring.Completion) {
-	c, kind := u.tagged(done)
-	if kind != sends || c == nil {
+	if kindOfRequest(done) != sends {
+		return
+	}
+	c := u.tagged(done)
+	if c == nil {
 		return
 	}
 	c.short = true
@@ -204,7 +212,7 @@ func (u *ioUring) wait(timeout time.Duration) error {
 // handle does what follows from a completion.
 func (u *ioUring) handle(done uring.Completion) {
 	l := u.loop
-	switch c, kind := u.tagged(done); {
+	switch c, kind := u.tagged(done), kindOfRequest(done); {
 	case c == nil:
 		u.ring.Recycle(done)
 	case kind == receives:

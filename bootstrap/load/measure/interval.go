@@ -68,12 +68,12 @@ type Command struct {
 	run struct{ ns, count int64 }
 }
 
-// settle adds what is still to be added.
-func (c *Command) settle() {
+// settle adds what is still to be added, and begins a run of latencies of ns.
+func (c *Command) settle(ns int64) {
 	if c.run.count > 0 {
 		_ = c.Latency.RecordValues(micros(c.run.ns), c.run.count)
-		c.run.count = 0
 	}
+	c.run.ns, c.run.count = ns, 0
 }
 
 func newInterval(s Shape) *Interval {

@@ -10,16 +10,24 @@ import (
 
 const ms = int64(time.Millisecond)
 
+// done records an operation in open loop.
+func done(r *Recorder, command, shard int, latency, service int64) {
+	r.Done(command, latency)
+	r.Served(command, service)
+	r.Shard(shard, 1)
+}
+
 func TestIntervalsOfAllThreadsAddUp(t *testing.T) {
 	var seconds []Second
 	c := NewCollector(Shape{Threads: 2, Commands: 2, Shards: 3, OpenLoop: true, Histograms: true}, 2, func(s Second) { seconds = append(seconds, s) })
 	a, b := c.Recorder(), c.Recorder()
-	a.Done(0, 0, 5*ms, 2*ms, false)
-	b.Done(1, 2, 1*ms, 1*ms, true)
+	done(a, 0, 0, 5*ms, 2*ms)
+	done(b, 1, 2, 1*ms, 1*ms)
+	b.Missed(1)
 	b.Error(1, "moved")
 	a.Rotate(0, 1, false)
 	a.Slip(3 * ms)
-	a.Done(0, 0, 7*ms, 2*ms, false)
+	done(a, 0, 0, 7*ms, 2*ms)
 	a.Rotate(1, 1, true)
 	b.Failed()
 	b.Rotate(1, 1, true)
@@ -57,7 +65,7 @@ func TestOutagesAreTimesOfWaitingWithoutAnyAnswer(t *testing.T) {
 			thread := rapid.IntRange(0, 1).Draw(t, "thread")
 			a := AccessTo(0, true)
 			if waiting[thread] > 0 && rapid.Bool().Draw(t, "answer") {
-				recorders[thread].Answered(a, now)
+				recorders[thread].Answered(a, 1, now)
 				waiting[thread]--
 				if from := max(answered, since); now-from >= MinOutage.Nanoseconds() {
 					want = append(want, span{from, now})
@@ -67,7 +75,7 @@ func TestOutagesAreTimesOfWaitingWithoutAnyAnswer(t *testing.T) {
 					since = -1
 				}
 			} else {
-				recorders[thread].Waits(a, now)
+				recorders[thread].Waits(a, 1, now)
 				if waiting[0]+waiting[1] == 0 {
 					since = now
 				}
@@ -111,9 +119,9 @@ func TestMergedOutagesAreThoseOfOneLoad(t *testing.T) {
 			answer := waiting[i] > 0 && rapid.Bool().Draw(t, "answer")
 			for _, r := range recorders[i] {
 				if answer {
-					r.Answered(AccessTo(0, true), now)
+					r.Answered(AccessTo(0, true), 1, now)
 				} else {
-					r.Waits(AccessTo(0, true), now)
+					r.Waits(AccessTo(0, true), 1, now)
 				}
 			}
 			if waiting[i]++; answer {
@@ -138,29 +146,29 @@ func TestMergedOutagesAreThoseOfOneLoad(t *testing.T) {
 }
 
 func TestRecordingDoesNotAllocate(t *testing.T) {
-	c := NewCollector(Shape{Threads: 1, Commands: 1, Shards: 1}, 0, nil)
+	c := NewCollector(Shape{Threads: 1, Commands: 1, Shards: 1, OpenLoop: true}, 0, nil)
 	defer c.Close()
 	r := c.Recorder()
 	now := int64(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		now += ms / 10
-		r.Waits(AccessTo(0, true), now)
-		r.Answered(AccessTo(0, true), now)
-		r.Done(0, 0, 1000, 1000, false)
+		r.Waits(AccessTo(0, true), 1, now)
+		r.Answered(AccessTo(0, true), 1, now)
+		done(r, 0, 0, 1000, 1000)
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func BenchmarkRecord(b *testing.B) {
-	c := NewCollector(Shape{Threads: 1, Commands: 1, Shards: 1}, 0, nil)
+	c := NewCollector(Shape{Threads: 1, Commands: 1, Shards: 1, OpenLoop: true}, 0, nil)
 	defer c.Close()
 	r := c.Recorder()
 	now := int64(0)
 	for b.Loop() {
 		now += 1000
-		r.Waits(AccessTo(0, true), now)
-		r.Answered(AccessTo(0, true), now)
-		r.Done(0, 0, now&0xfffff, 1000, false)
+		r.Waits(AccessTo(0, true), 1, now)
+		r.Answered(AccessTo(0, true), 1, now)
+		done(r, 0, 0, now&0xfffff, 1000)
 	}
 }

@@ -40,6 +40,9 @@ func (a Access) Shard() int { return int(a >> 1) }
 // Write says that the access is for writing.
 func (a Access) Write() bool { return a&1 != 0 }
 
+// Writes is 1 if the access is for writing, or 0.
+func (a Access) Writes() int { return int(a & 1) }
+
 // Outage is a time in which commands waited for a shard and none was answered.
 type Outage struct {
 	Access
@@ -77,19 +80,19 @@ type access struct {
 	since   int64
 }
 
-// Waits notes that a command for a shard begins to wait.
-func (r *Recorder) Waits(a Access, now int64) {
+// Waits notes that n commands for a shard begin to wait.
+func (r *Recorder) Waits(a Access, n int, now int64) {
 	s := &r.shards[a]
 	if s.waiting == 0 {
 		s.since = now
 	}
-	s.waiting++
+	s.waiting += n
 }
 
-// Answered notes that a command was answered.
-func (r *Recorder) Answered(a Access, now int64) {
+// Answered notes that n commands were answered.
+func (r *Recorder) Answered(a Access, n int, now int64) {
 	s := &r.shards[a]
-	s.waiting--
+	s.waiting -= n
 	if now-s.answered < fineness {
 		return
 	}

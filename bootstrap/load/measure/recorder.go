@@ -11,23 +11,24 @@ type Recorder struct {
 	shared *Outages
 }
 
-// Done records an operation that succeeded. A miss is a read that found nothing.
-func (r *Recorder) Done(command, shard int, latency, service int64, miss bool) {
+// Done records an operation that succeeded.
+func (r *Recorder) Done(command int, latency int64) {
 	c := &r.now.Commands[command]
 	// The replies to a pipeline come together, and so have the same latency.
 	if latency != c.run.ns {
-		c.settle()
-		c.run.ns = latency
+		c.settle(latency)
 	}
 	c.run.count++
-	if c.Service != nil {
-		record(c.Service, service)
-	}
-	if miss {
-		c.Misses++
-	}
-	r.now.Shards[shard]++
 }
+
+// Served records the service time of an operation that succeeded, in open loop.
+func (r *Recorder) Served(command int, ns int64) { record(r.now.Commands[command].Service, ns) }
+
+// Missed counts a read that found nothing.
+func (r *Recorder) Missed(command int) { r.now.Commands[command].Misses++ }
+
+// Shard counts n operations on a shard.
+func (r *Recorder) Shard(shard, n int) { r.now.Shards[shard] += int64(n) }
 
 // Error counts an error reply or a broken attempt.
 func (r *Recorder) Error(command int, kind string) {
@@ -55,7 +56,7 @@ func (r *Recorder) Discard() { r.now.reset() }
 func (r *Recorder) Rotate(second, stage int, last bool) {
 	r.now.Last = last
 	for i := range r.now.Commands {
-		r.now.Commands[i].settle()
+		r.now.Commands[i].settle(0)
 	}
 	r.full <- r.now
 	select {

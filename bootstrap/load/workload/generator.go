@@ -19,17 +19,24 @@ type Generator struct {
 	source  *rand.PCG // of rng
 	numbers bool      // keys vary by a number alone
 	share   Share
-	// limits are cumulative weights of the commands, scaled to 32 bits.
-	limits []uint32
+	// limits are cumulative weights of the commands but the last, scaled to 32 bits.
+	limits []uint64
 	// drawn counts keys by command, for patterns that go through them in order.
 	drawn  []uint64
 	keys   keyPicker
 	sizes  *sizes
 	values *Values
+	// stock are commands drawn ahead, and taken how many of them are gone; nil if
+	// it matters which client sends what.
+	stock   []Item
+	taken   int
+	drawing Item
 	// scratch holds the key being encoded.
 	scratch []byte
 	// forms are by command and by length of the varying part of the key.
 	forms []form
+	// wide is where the last block of the longest short form begins.
+	wide int
 	// uuids are those of clients, a power of two of them; nil without client_uuid.
 	uuids []uuid
 }
@@ -60,14 +67,18 @@ func (p *Program) NewGenerator(share Share) *Generator {
 	for _, w := range p.weights {
 		total += w
 	}
-	for _, w := range p.weights {
+	for _, w := range p.weights[:max(1, len(p.weights))-1] {
 		sum += w
-		g.limits = append(g.limits, uint32(min(sum/total, 1)*(1<<32-1)))
+		g.limits = append(g.limits, uint64(sum/total*(1<<32-1)))
 	}
 	g.keys = newKeyPicker(p.keys, g.rng, source)
 	g.forms = make([]form, formBodies*len(p.Commands))
 	if p.keys.ClientUUID {
 		g.uuids = make([]uuid, 1<<bits.Len(uint(p.clients)))
+	}
+	ordered := p.keys.Pattern == spec.PatternSequential || p.keys.Pattern == spec.PatternUnique
+	if p.cycle == nil && !p.keys.ClientUUID && !ordered {
+		g.stock, g.taken = make([]Item, stockSize), stockSize
 	}
 	return g
 }
@@ -75,50 +86,91 @@ func (p *Program) NewGenerator(share Share) *Generator {
 // SetStage switches to the value sizes of stage i of the workload.
 func (g *Generator) SetStage(i int) {
 	if i < len(g.program.stages) {
-		g.sizes = &g.program.stages[i]
+		g.sizes, g.taken = &g.program.stages[i], len(g.stock)
 	}
 }
 
-// Next draws c's next command, to be sent at now (nanoseconds from the start).
-// It returns false when the keys are used up.
-func (g *Generator) Next(c *Client, now int64, it *Item) bool {
-	p := g.program
-	command, fresh := 0, true
+// Next draws c's next command, to be sent at now (nanoseconds from the start). It
+// is valid until the next one is drawn, and nil when the keys are used up.
+func (g *Generator) Next(c *Client, now int64) *Item {
+	if g.stock == nil {
+		return g.draw(c, now)
+	}
+	if g.taken == len(g.stock) {
+		g.restock()
+	}
+	it := &g.stock[g.taken]
+	g.taken++
+	if g.program.Verified {
+		it.Tag = uint64(now / 1000)
+	}
+	return it
+}
+
+// stockSize is how many commands are drawn at once, where it does not matter for
+// whom they are: that is faster than drawing them one by one.
+const stockSize = 64
+
+// restock draws commands with random keys.
+func (g *Generator) restock() {
+	g.taken = 0
+	for i := range g.stock {
+		it, random := &g.stock[i], g.source.Uint64()
+		it.Key, it.Tag = g.keys.draw(), random&(1<<32-1)
+		it.Command, it.Size = g.pick(random>>32), g.sizes.draw(g.rng)
+		it.Slot = g.slot(it)
+	}
+}
+
+// pick is the command that a random number of 32 bits chooses.
+func (g *Generator) pick(random uint64) (command uint16) {
+	for _, limit := range g.limits {
+		command += uint16((limit - random) >> 63) // one more if it is above the limit: there is no guessing
+	}
+	return command
+}
+
+// draw draws a command whose key depends on who sends it, and when.
+func (g *Generator) draw(c *Client, now int64) *Item {
+	p, it := g.program, &g.drawing
+	command, fresh := uint16(0), true
 	random := g.source.Uint64()
 	if p.cycle != nil {
-		command, fresh = int(p.cycle[c.position]), c.position == 0
+		command, fresh = p.cycle[c.position], c.position == 0
 		if c.position++; c.position == len(p.cycle) {
 			c.position = 0
 		}
-	} else if len(g.limits) > 1 {
-		draw := uint32(random >> 32)
-		for draw > g.limits[command] {
-			command++
-		}
+	} else {
+		command = g.pick(random >> 32)
 	}
 	if fresh {
-		key, ok := g.nextKey(c, command)
+		key, ok := g.nextKey(c, int(command))
 		if !ok {
-			return false
+			return nil
 		}
 		c.key = key
 	}
-	it.Key, it.Command = c.key, uint16(command)
+	it.Key, it.Command = c.key, command
 	it.Size = g.sizes.draw(g.rng)
 	if p.Verified {
 		it.Tag = uint64(now / 1000)
 	} else {
 		it.Tag = random & (1<<32 - 1)
 	}
-	switch slots := &p.Commands[command].slots; {
+	it.Slot = g.slot(it)
+	return it
+}
+
+// slot is the slot of it.
+func (g *Generator) slot(it *Item) uint16 {
+	switch slots := &g.program.Commands[it.Command].slots; {
 	case g.numbers || slots.fixed:
-		it.Slot = slots.ofNumber(it.Key)
+		return slots.ofNumber(it.Key)
 	case g.uuids != nil:
-		it.Slot = g.uuidSlot(slots, it)
+		return g.uuidSlot(slots, it)
 	default:
-		it.Slot = slots.of(p.appendKeyBody(g.scratch[:0], it))
+		return slots.of(g.program.appendKeyBody(g.scratch[:0], it))
 	}
-	return true
 }
 
 // nextKey draws a key number for c.
@@ -144,6 +196,9 @@ func (g *Generator) nextKey(c *Client, command int) (uint64, bool) {
 // Append encodes it at the end of buf.
 func (g *Generator) Append(buf []byte, it *Item) []byte {
 	length := g.bodyLength(it)
+	if f := &g.forms[int(it.Command)*formBodies+min(length, formBodies-1)]; f.short != nil && f.size == it.Size {
+		return g.fillShort(buf, f.short, it)
+	}
 	if f := g.form(it, length); f != nil {
 		return g.fill(buf, f, it, length)
 	}

@@ -99,15 +99,20 @@ func newKeyPicker(k spec.Keys, rng *rand.Rand, source *rand.PCG) keyPicker {
 	return p
 }
 
+// of is the key that a random number of 64 bits chooses in the uniform pattern.
+// Some keys get one more of these than others; nobody will see it.
+func (p *keyPicker) of(random uint64) uint64 {
+	high, _ := bits.Mul64(random, p.size)
+	return p.minimum + high
+}
+
 // deviations is how many standard deviations of the gaussian pattern lie
 // between the middle of the range and either end, as in memtier_benchmark.
 const deviations = 3
 
 func (p *keyPicker) draw() uint64 {
 	if p.uniform && p.size > 0 {
-		// Of 2⁶⁴ numbers some keys get one more than others; nobody will see it.
-		high, _ := bits.Mul64(p.source.Uint64(), p.size)
-		return p.minimum + high
+		return p.of(p.source.Uint64())
 	}
 	switch p.pattern {
 	case spec.PatternGaussian:

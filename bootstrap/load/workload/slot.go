@@ -16,11 +16,22 @@ type slotter struct {
 	// start is the CRC of what comes before the part, tail is what comes after it.
 	start uint16
 	tail  string
+	// numbers are what the sums of the digits of a number have to be combined
+	// with, by how many digits there are.
+	numbers [maxDigits + 1]uint16
 }
 
 // slotterOf is the slotter of keys made by arg, where a key is prefix and a
 // varying part of letters, digits and hyphens.
 func slotterOf(arg *argument, prefix string) slotter {
+	s := slotterAround(arg, prefix)
+	for n := 1; n <= maxDigits; n++ {
+		s.numbers[n] = startOfDecimal(s.start, n)
+	}
+	return s
+}
+
+func slotterAround(arg *argument, prefix string) slotter {
 	if arg == nil {
 		return slotter{fixed: true, slot: AnySlot}
 	}
@@ -66,7 +77,7 @@ func (s *slotter) ofNumber(number uint64) uint16 {
 	if s.fixed {
 		return s.slot
 	}
-	return s.end(crcDecimal(s.start, number))
+	return s.end(s.numbers[digits(number)] ^ crcDecimal(number))
 }
 
 // end is the slot of a key that is at its tail with this sum.
@@ -77,35 +88,43 @@ func (s *slotter) end(sum uint16) uint16 {
 	return sum % spec.Slots
 }
 
-// crcDecimal continues the sum with the digits of number, three at a time: a CRC
-// of three bytes more is that of three zero bytes more, exclusive-or that of the
-// three bytes by themselves.
-func crcDecimal(sum uint16, number uint64) uint16 {
-	if number >= 1000 {
-		sum = crcDecimal(sum, number/1000)
-		return decimals.shift[0][sum>>8] ^ decimals.shift[1][sum&0xff] ^ decimals.digits[number%1000]
+// maxDigits is how many digits a number has at most.
+const maxDigits = 20
+
+// A CRC is linear: that of a text is the exclusive-or of those of its parts, each
+// with zero bytes in place of the others. So the sum of the digits of a number is
+// looked up three at a time, and combined with that of all that is always the same.
+
+// crcDecimal is the part of the sum that the digits of number make up, with zeros
+// before them up to a multiple of three digits, and six at least.
+func crcDecimal(number uint64) uint16 {
+	high := number / 1000
+	sum := decimals[0][number-1000*high]
+	for i := 1; ; i++ {
+		if high < 1000 {
+			return sum ^ decimals[i][high]
+		}
+		number, high = high, high/1000
+		sum ^= decimals[i][number-1000*high]
 	}
-	if number >= 100 {
-		return decimals.shift[0][sum>>8] ^ decimals.shift[1][sum&0xff] ^ decimals.digits[number]
-	}
-	if number >= 10 {
-		sum = sum<<8 ^ crcTable[byte(sum>>8)^byte('0'+number/10)]
-	}
-	return sum<<8 ^ crcTable[byte(sum>>8)^byte('0'+number%10)]
 }
 
-// decimals has the sums of three digits, and what three zero bytes make of
-// either byte of a sum.
-var decimals = func() (t struct {
-	digits [1000]uint16
-	shift  [2][256]uint16
-}) {
-	for i := range t.digits {
-		t.digits[i] = crc(0, []byte{byte('0' + i/100), byte('0' + i/10%10), byte('0' + i%10)})
+// startOfDecimal is the rest of the sum, if it is start before a number of so many digits.
+func startOfDecimal(start uint16, length int) uint16 {
+	rest := crc(start, make([]byte, length))
+	if zeros := max(6, (length+2)/3*3) - length; zeros > 0 {
+		rest ^= crc(crc(0, "00000"[:zeros]), make([]byte, length))
 	}
-	for i := range t.shift[0] {
-		t.shift[0][i] = crc(uint16(i)<<8, "\x00\x00\x00")
-		t.shift[1][i] = crc(uint16(i), "\x00\x00\x00")
+	return rest
+}
+
+// decimals has the sums of three digits with as many threes of zero bytes after them.
+var decimals = func() (t [(maxDigits + 2) / 3][1000]uint16) {
+	for i := range t[0] {
+		t[0][i] = crc(0, []byte{byte('0' + i/100), byte('0' + i/10%10), byte('0' + i%10)})
+		for j := range t[1:] {
+			t[j+1][i] = crc(t[j][i], "\x00\x00\x00")
+		}
 	}
 	return t
 }()

@@ -66,6 +66,11 @@ func (v *Values) Append(buf []byte, tag uint64, size int) []byte {
 	return buf
 }
 
+// short begins with the value that Append appends for tag.
+func (v *Values) short(tag uint64) *[shortData]byte {
+	return (*[shortData]byte)(v.fill[tag%shortFill:])
+}
+
 // AppendVerified appends the value of the write of key at tag, in microseconds
 // from the start. Size is at least spec.MinVerifiedDataSize.
 func (v *Values) AppendVerified(buf []byte, key, tag uint64, size int) []byte {
@@ -141,6 +146,10 @@ func (s *sizes) draw(rng *rand.Rand) int32 {
 	if len(s.ranges) == 0 {
 		return s.fixed
 	}
+	return s.drawWeighted(rng)
+}
+
+func (s *sizes) drawWeighted(rng *rand.Rand) int32 {
 	i, share := 0, rng.Float64()
 	for i < len(s.ranges)-1 && share >= s.ranges[i].limit {
 		i++

@@ -62,11 +62,11 @@ func commands(t testing.TB, p *Program, n int) [][]string {
 	c := &Client{ID: 3}
 	var out [][]string
 	for range n {
-		var it Item
-		if !g.Next(c, 5000, &it) {
+		it := g.Next(c, 5000)
+		if it == nil {
 			break
 		}
-		words := decode(t, g.Append(nil, &it))
+		words := decode(t, g.Append(nil, it))
 		if len(words) > 1 && int(it.Slot) != spec.Slot(words[1]) {
 			t.Fatalf("%q was put in slot %d, not %d", words, it.Slot, spec.Slot(words[1]))
 		}
@@ -92,9 +92,8 @@ func TestTheSeedsWorkloads(t *testing.T) {
 	g := s4.NewGenerator(Share{0, 1})
 	for stage, want := range []int32{16, 512 << 10} {
 		g.SetStage(stage)
-		var it Item
-		g.Next(new(Client), 0, &it)
-		if words := decode(t, g.Append(nil, &it)); it.Size != want || len(words) == 3 && len(words[2]) != int(want) {
+		it := g.Next(new(Client), 0)
+		if words := decode(t, g.Append(nil, it)); it.Size != want || len(words) == 3 && len(words[2]) != int(want) {
 			t.Errorf("S4: stage %d has values of %d", stage, it.Size)
 		}
 	}
@@ -130,15 +129,14 @@ func TestTemplates(t *testing.T) {
 	} {
 		p := compile(t, spec.Workload{Requests: 9, DataSize: 5, Commands: []spec.Command{{Command: line, Weight: 1}}, Keys: spec.Keys{Prefix: "k:", Minimum: 7, Maximum: 7}}, false)
 		g := p.NewGenerator(Share{0, 1})
-		var it Item
-		g.Next(new(Client), 0, &it)
+		it := g.Next(new(Client), 0)
 		data := string(g.Values().Append(nil, it.Tag, 5))
 		for i, word := range want {
 			if i > 2 || word == "D" {
 				want[i] = strings.ReplaceAll(word, "D", data)
 			}
 		}
-		if got := decode(t, g.Append(nil, &it)); !slices.Equal(got, want) {
+		if got := decode(t, g.Append(nil, it)); !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", line, got, want)
 		}
 	}
@@ -148,13 +146,16 @@ func TestFormsSayTheSameAsTheirParts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		minimum := rapid.Int64().Filter(func(n int64) bool { return n >= 0 }).Draw(t, "minimum")
 		w := spec.Workload{
-			Clients: 3, DataSize: rapid.IntRange(spec.MinVerifiedDataSize, 2*formValue).Draw(t, "size"),
+			Clients: 3, DataSize: rapid.OneOf(rapid.IntRange(spec.MinVerifiedDataSize, 2*shortData), rapid.IntRange(spec.MinVerifiedDataSize, 2*formValue)).Draw(t, "size"),
 			Keys: rapid.SampledFrom([]spec.Keys{
 				{Minimum: minimum, Maximum: minimum}, {ClientUUID: true}, {Length: 8}, {Length: 80}, {Prefix: "{a}", Maximum: 1e6},
 			}).Draw(t, "keys"),
-			Commands: []spec.Command{{Weight: 1, Command: rapid.SampledFrom([]string{
+		}
+		for range rapid.IntRange(1, 3).Draw(t, "commands") {
+			w.Commands = append(w.Commands, spec.Command{Weight: 1, Command: rapid.SampledFrom([]string{
 				"SET __key__ __data__", "GET __key__", "SET a{__key__}b __key____key__", "MSET __key__ __data__ x:__key__:y -__data__-__data__", "PING",
-			}).Draw(t, "command")}},
+				"SET __key__ __data__ " + strings.Repeat("x", 100), "GETEX __key__ " + strings.Repeat("y", 150),
+			}).Draw(t, "command")})
 		}
 		p, err := Compile(w, rapid.Bool().Draw(t, "verify"), 0)
 		if err != nil {
@@ -165,13 +166,12 @@ func TestFormsSayTheSameAsTheirParts(t *testing.T) {
 		for _, counter := range []uint64{0, 8, 98, 1<<40 - 3} {
 			for _, c := range clients {
 				c.counter = counter
-				var it Item
-				g.Next(c, 123_456_789, &it)
-				got, want := string(g.Append([]byte("before"), &it)), "before"+string(g.appendParts(nil, &it))
+				it := g.Next(c, 123_456_789)
+				got, want := string(g.Append([]byte("before"), it)), "before"+string(g.appendParts(nil, it))
 				if got != want {
 					t.Fatalf("got %q, want %q", got, want)
 				}
-				key := string(p.appendKeyBody([]byte(p.keys.Prefix), &it))
+				key := string(p.appendKeyBody([]byte(p.keys.Prefix), it))
 				if words := decode(t, []byte(got[len("before"):])); len(words) > 1 && (!strings.Contains(words[1], key) || int(it.Slot) != spec.Slot(words[1])) {
 					t.Fatalf("%q was put in slot %d; its key is %q", words, it.Slot, key)
 				}
@@ -199,8 +199,7 @@ func TestSequentialAndUniqueKeysOverThreads(t *testing.T) {
 		for thread := range 3 {
 			g := p.NewGenerator(Share{thread, 3})
 			for range 5 {
-				var it Item
-				if g.Next(new(Client), 0, &it) {
+				if it := g.Next(new(Client), 0); it != nil {
 					seen[it.Key]++
 				}
 			}
@@ -214,6 +213,46 @@ func TestSequentialAndUniqueKeysOverThreads(t *testing.T) {
 		}
 		if want := map[string]int{spec.PatternSequential: 15, spec.PatternUnique: 12}[pattern]; total != want {
 			t.Errorf("%s: %d keys, want %d", pattern, total, want)
+		}
+	}
+}
+
+func TestCommandsAreDrawnByTheirWeights(t *testing.T) {
+	const draws = 40_000
+	p := compile(t, spec.Workload{Requests: 1, Commands: []spec.Command{{Command: "SET __key__ a", Weight: 1}, {Command: "GET __key__", Weight: 0.5}, {Command: "DEL __key__", Weight: 2.5}}}, false)
+	g, counts := p.NewGenerator(Share{0, 1}), make([]float64, 3)
+	for range draws {
+		counts[g.Next(new(Client), 0).Command]++
+	}
+	for i, weight := range []float64{1, 0.5, 2.5} {
+		if want := draws * weight / 4; math.Abs(counts[i]-want) > 5*math.Sqrt(want) {
+			t.Errorf("command %d was drawn %.0f times, want %.0f", i, counts[i], want)
+		}
+	}
+}
+
+func TestAStageBeginsWithTheNextCommand(t *testing.T) {
+	p := compile(t, spec.Workload{Stages: []spec.Stage{{Duration: 1, DataSize: 16}, {Duration: 1, DataSize: 64}}}, false)
+	g := p.NewGenerator(Share{0, 1})
+	for i := range 3*stockSize + 7 {
+		if i == stockSize+5 {
+			g.SetStage(1)
+		}
+		want := int32(16)
+		if i >= stockSize+5 {
+			want = 64
+		}
+		if it := g.Next(new(Client), 0); it.Size != want {
+			t.Fatalf("command %d has a value of %d, want %d", i, it.Size, want)
+		}
+	}
+}
+
+func TestVerifiedCommandsAreDatedWhenTheyAreDrawn(t *testing.T) {
+	g := compile(t, spec.Workload{Requests: 1, DataSize: 16}, true).NewGenerator(Share{0, 1})
+	for i := range 2 * stockSize {
+		if it := g.Next(new(Client), int64(i)*1000); it.Tag != uint64(i) {
+			t.Fatalf("got %d, want %d", it.Tag, i)
 		}
 	}
 }
@@ -296,10 +335,10 @@ func BenchmarkNextAndAppend(b *testing.B) {
 				p := compile(b, w, verify)
 				g := p.NewGenerator(Share{0, 1})
 				var buf []byte
-				c, it := new(Client), new(Item)
+				c := new(Client)
 				b.ReportAllocs()
 				for b.Loop() {
-					g.Next(c, 0, it)
+					it := g.Next(c, 0)
 					buf = g.Append(buf[:0], it)
 				}
 			})

@@ -114,7 +114,7 @@ func generators(b *testing.B, port string, pipeline int) map[string]generator {
 func BenchmarkCost(b *testing.B) {
 	c := clustertest.Start(b, 6)
 	c.Form(1)
-	for _, k := range []struct{ pipeline, operations int }{{1, 150_000}, {16, 1_500_000}} {
+	for _, k := range []struct{ pipeline, operations int }{{1, 300_000}, {16, 1_500_000}} {
 		b.Run(fmt.Sprintf("pipeline=%d", k.pipeline), func(b *testing.B) {
 			all := generators(b, strconv.Itoa(c.Node(0).Port()), k.pipeline)
 			names := slices.Sorted(maps.Keys(all))

@@ -45,7 +45,7 @@ func TestBadLuckOfAnApply(t *testing.T) {
 		return out, err
 	}
 
-	t.Run("wrong key", func(t *testing.T) {
+	w.subtest(t, "wrong key", func(t *testing.T) {
 		key := filepath.Join(t.TempDir(), "key")
 		if out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -53,17 +53,17 @@ func TestBadLuckOfAnApply(t *testing.T) {
 		out, err := tries(t, "ssh_private_key_file="+key)
 		says(t, out, err, "3 hosts failed", "Host: vm-1", `refuses user "admin" with ssh-ed25519 SHA256:`, "authorized_keys")
 	})
-	t.Run("wrong user", func(t *testing.T) {
+	w.subtest(t, "wrong user", func(t *testing.T) {
 		out, err := tries(t, "ssh_user=nobody-of-that-name")
 		says(t, out, err, "Host: vm-2", `refuses user "nobody-of-that-name"`, "check ssh.user")
 	})
-	t.Run("wrong host key", func(t *testing.T) {
+	w.subtest(t, "wrong host key", func(t *testing.T) {
 		swapped := maps.Clone(nodes)
 		swapped["vm-2"] = node{nodes["vm-2"].Address, nodes["vm-1"].HostKey, 2}
 		out, err := tries(t, variable(t, "hosts", swapped))
 		says(t, out, err, "Host: vm-2", "REFUSED", fingerprint(t, nodes["vm-1"].HostKey), fingerprint(t, nodes["vm-2"].HostKey))
 	})
-	t.Run("host down", func(t *testing.T) {
+	w.subtest(t, "host down", func(t *testing.T) {
 		if err := l.Hosts[2].Isolate(ctx, true); err != nil {
 			t.Fatal(err)
 		}
@@ -73,11 +73,11 @@ func TestBadLuckOfAnApply(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("no sudo", func(t *testing.T) {
+	w.subtest(t, "no sudo", func(t *testing.T) {
 		out, err := tries(t, "ssh_user="+lab.Guest)
 		says(t, out, err, "Host: vm-1", `user "guest" may not become root on vm-1`, "sudo -n")
 	})
-	t.Run("host that dies in the middle", func(t *testing.T) {
+	w.subtest(t, "host that dies in the middle", func(t *testing.T) {
 		type end struct {
 			out string
 			err error
@@ -101,7 +101,7 @@ func TestBadLuckOfAnApply(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("then the next apply finishes, and warns of a clock", func(t *testing.T) {
+	w.subtest(t, "then the next apply finishes, and warns of a clock", func(t *testing.T) {
 		// The hosts share this machine's clock: this one says another time.
 		run(t, l.Hosts[1], `printf '#!/bin/sh\nexec /usr/bin/date -d "90 minutes" "$@"\n' >/usr/local/bin/date; chmod +x /usr/local/bin/date`)
 		out := w.run("apply", "-auto-approve", "-no-color")
@@ -113,7 +113,7 @@ func TestBadLuckOfAnApply(t *testing.T) {
 		}
 		w.plansNothing()
 	})
-	t.Run("a cluster with a login of its own", func(t *testing.T) {
+	w.subtest(t, "a cluster with a login of its own", func(t *testing.T) {
 		// Were the provider's user asked for, nothing would go any more.
 		own := []string{"-auto-approve", "-no-color", "-var", "ssh_user=nobody-of-that-name", "-var", variable(t, "ssh", map[string]string{"user": lab.Admin})}
 		for _, command := range []string{"apply", "apply", "destroy"} {

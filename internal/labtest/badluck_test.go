@@ -25,19 +25,19 @@ func TestBadLuckOnAHost(t *testing.T) {
 	s := newSite(t, lab.Options{Hosts: 1})
 	h := s.lab.Hosts[0]
 
-	t.Run("version that does not exist", func(t *testing.T) {
+	s.subtest(t, "version that does not exist", func(t *testing.T) {
 		req := s.apply(h, 6379)
 		req.Server.Version = "6.9"
 		_, err := try[spec.HostResult](s, h, "host apply", req)
 		wants(t, err, "vm-1", "6.9", "7.0.15")
 	})
-	t.Run("server that the distribution does not have", func(t *testing.T) {
+	s.subtest(t, "server that the distribution does not have", func(t *testing.T) {
 		req := s.apply(h, 6379)
 		req.Server.Flavor = spec.FlavorValkey
 		_, err := try[spec.HostResult](s, h, "host apply", req)
 		wants(t, err, "vm-1", "valkey-server", "source")
 	})
-	t.Run("package system locked", func(t *testing.T) {
+	s.subtest(t, "package system locked", func(t *testing.T) {
 		// As unattended-upgrades does it: fcntl locks, held for a while.
 		run(t, h, `systemd-run --unit=upgrade python3 -c 'import apt_pkg, time
 apt_pkg.init()
@@ -60,7 +60,7 @@ until test -e /run/locked; do sleep 0.1; done`)
 			t.Errorf("result %+v", res)
 		}
 	})
-	t.Run("kernel parameters that are read-only", func(t *testing.T) {
+	s.subtest(t, "kernel parameters that are read-only", func(t *testing.T) {
 		// The machine's own value may be the right one already: show another.
 		run(t, h, `echo 0 >/run/zero; mount --bind /run/zero /proc/sys/vm/overcommit_memory
 mount -o remount,bind,ro /proc/sys/vm/overcommit_memory`)
@@ -73,7 +73,7 @@ mount -o remount,bind,ro /proc/sys/vm/overcommit_memory`)
 			t.Errorf("net.core.somaxconn is %s, and can be set", got)
 		}
 	})
-	t.Run("disk full", func(t *testing.T) {
+	s.subtest(t, "disk full", func(t *testing.T) {
 		run(t, h, `mkdir -p /mnt/small && mount -t tmpfs -o size=96k tmpfs /mnt/small`)
 		req := s.apply(h, 6390)
 		req.Place = spec.Place{BaseDir: "/mnt/small", Cluster: "c2"}
@@ -87,7 +87,7 @@ mount -o remount,bind,ro /proc/sys/vm/overcommit_memory`)
 			t.Errorf("after making room: %+v", res.Processes)
 		}
 	})
-	t.Run("disk too full for the binary", func(t *testing.T) {
+	s.subtest(t, "disk too full for the binary", func(t *testing.T) {
 		run(t, h, `mkdir -p /mnt/tiny && mount -t tmpfs -o size=1m tmpfs /mnt/tiny`)
 		m := machine(h)
 		m.BaseDir = "/mnt/tiny"
@@ -111,7 +111,7 @@ mount -o remount,bind,ro /proc/sys/vm/overcommit_memory`)
 			t.Errorf("after making room: %v", err)
 		}
 	})
-	t.Run("process that ends at each start", func(t *testing.T) {
+	s.subtest(t, "process that ends at each start", func(t *testing.T) {
 		run(t, h, `setsid flock --close /var/lib/redis-cluster/c/6379/nodes.conf sleep 600 </dev/null >/dev/null 2>&1 &
 systemctl kill --signal=KILL redis-c-6379.service
 until [ "$(systemctl show --property=NRestarts --value redis-c-6379.service)" -gt 2 ]; do sleep 0.05; done`)
@@ -130,7 +130,7 @@ until [ "$(systemctl show --property=NRestarts --value redis-c-6379.service)" -g
 			t.Errorf("after it can start: %+v", res.Processes)
 		}
 	})
-	t.Run("architecture without a build", func(t *testing.T) {
+	s.subtest(t, "architecture without a build", func(t *testing.T) {
 		run(t, h, `printf '#!/bin/sh\n[ "$1" != -m ] || exec echo riscv64\nexec /usr/bin/uname "$@"\n' >/usr/local/bin/uname; chmod +x /usr/local/bin/uname`)
 		s.reconnect()
 		_, err := try[spec.HostResult](s, h, "host apply", s.apply(h, 6379))

@@ -85,6 +85,16 @@ func newSite(t *testing.T, o lab.Options) *site {
 	return s
 }
 
+// subtest is t.Run of a test that uses s: what fails then is the subtest.
+func (s *site) subtest(t *testing.T, name string, test func(*testing.T)) {
+	t.Helper()
+	t.Run(name, func(sub *testing.T) {
+		s.t = sub
+		defer func() { s.t = t }()
+		test(sub)
+	})
+}
+
 // machine is how to reach h.
 func machine(h *lab.Host) fleet.Machine {
 	return fleet.Machine{

@@ -154,7 +154,7 @@ func TestInstancesByTheirAPI(t *testing.T) {
 	write(t, filepath.Join(w.dir, "main.tf"), instancesConfig)
 	w.run("init", "-no-color")
 
-	t.Run("a rule that closes the bus", func(t *testing.T) {
+	w.subtest(t, "a rule that closes the bus", func(t *testing.T) {
 		firewalls, err := compute.NewFirewallsRESTClient(ctx, clientOptions(l)...)
 		if err != nil {
 			t.Fatal(err)
@@ -182,14 +182,14 @@ func TestInstancesByTheirAPI(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("a firewall on a host", func(t *testing.T) {
+	w.subtest(t, "a firewall on a host", func(t *testing.T) {
 		at := hostAt(t, l, "10.128.0.4")
 		run(t, at, `nft add table inet t; nft add chain inet t i '{ type filter hook input priority 0; }'; nft add rule inet t i iifname host0 tcp dport 16379 drop`)
 		out, err := w.try("apply", "-auto-approve", "-no-color")
 		says(t, out, err, "10.128.0.4 (n3) cannot be reached from 10.128.0.2 (n1) on", "tcp/16379", "firewall")
 		run(t, at, `nft delete table inet t`)
 	})
-	t.Run("an instance whose SSH server does not come up", func(t *testing.T) {
+	w.subtest(t, "an instance whose SSH server does not come up", func(t *testing.T) {
 		at := hostAt(t, l, "10.128.0.5")
 		run(t, at, `systemctl --quiet stop ssh.socket ssh.service; echo "the last words of vm-n4" >/dev/console`)
 		out, err := w.try("apply", "-auto-approve", "-no-color", "-var", "connect_timeout=3s")
@@ -220,7 +220,7 @@ func TestInstancesByTheirAPI(t *testing.T) {
 	w.awaitOK()
 	w.plansNothing()
 	w.keepsSecrets()
-	t.Run("an instance that is stopped", func(t *testing.T) {
+	w.subtest(t, "an instance that is stopped", func(t *testing.T) {
 		instances := instancesClient(t, ctx, l)
 		power := func(op *compute.Operation, err error) {
 			t.Helper()

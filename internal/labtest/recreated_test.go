@@ -129,7 +129,8 @@ func TestRecreatedInstances(t *testing.T) {
 	w.plansNothing()
 
 	// With create_before_destroy both instances are there when the node goes from one to the other.
-	t.Run("another instance under a node's name", func(t *testing.T) {
+	w.subtest(t, "another instance under a node's name", func(t *testing.T) {
+		data := dataSet{t, data.client}
 		moving := ""
 		for name, n := range status {
 			if n["role"] == "primary" {

@@ -136,6 +136,16 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
+// subtest is t.Run of a test that uses w: what fails then is the subtest.
+func (w *workspace) subtest(t *testing.T, name string, test func(*testing.T)) {
+	t.Helper()
+	t.Run(name, func(sub *testing.T) {
+		w.t = sub
+		defer func() { w.t = t }()
+		test(sub)
+	})
+}
+
 // try runs terraform, and returns what it said.
 func (w *workspace) try(args ...string) (string, error) {
 	w.t.Helper()

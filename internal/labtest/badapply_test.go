@@ -116,7 +116,9 @@ func TestBadLuckOfAnApply(t *testing.T) {
 	w.subtest(t, "a cluster with a login of its own", func(t *testing.T) {
 		// Were the provider's user asked for, nothing would go any more.
 		own := []string{"-auto-approve", "-no-color", "-var", "ssh_user=nobody-of-that-name", "-var", variable(t, "ssh", map[string]string{"user": lab.Admin})}
-		for _, command := range []string{"apply", "apply", "destroy"} {
+		// A refresh would still ask with the login that the state has, and wait for its key to be let in.
+		w.run(append([]string{"apply", "-refresh=false"}, own...)...)
+		for _, command := range []string{"apply", "destroy"} {
 			w.run(append([]string{command}, own...)...)
 		}
 		for _, h := range l.Hosts {

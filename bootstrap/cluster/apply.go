@@ -65,6 +65,12 @@ func (e *executor) apply(ctx context.Context, d Desired, t *tempo, res *Result) 
 		if len(steps) == 0 && len(Problems(e.only(o), d.ReplicasPerShard)) == 0 {
 			break
 		}
+		if waited, err := e.awaitMovers(ctx, o, steps); err != nil {
+			return o, failure("wait for others who move slots", err)
+		} else if waited {
+			o = e.observe(ctx, e.f.names())
+			continue
+		}
 		if first := anew(steps); len(first) > 0 {
 			res.Steps = append(res.Steps, first...)
 			if err := e.execute(ctx, first); err != nil {

@@ -77,6 +77,19 @@ func (e *executor) execute(ctx context.Context, steps []Step) error {
 
 // stage does the steps of one stage: each node's own in their order, the nodes at once.
 func (e *executor) stage(ctx context.Context, steps []Step) error {
+	if chained(steps) { // each gives its target a new epoch
+		for _, s := range steps {
+			if err := e.stage(ctx, []Step{s}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if slices.ContainsFunc(steps, needsOneOwner) {
+		if err := e.settleClaims(ctx); err != nil {
+			return err
+		}
+	}
 	byNode := map[string][]Step{}
 	var names []string
 	slots, bytes := 0, int64(0)

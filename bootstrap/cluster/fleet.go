@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,15 +31,18 @@ type Fleet struct {
 	nodes   []spec.Node
 	clients map[string]*redis.Client // by node name
 	options redis.Options
+	// clientName is what the nodes know our connections by, and nobody else's.
+	clientName string
 }
 
 // NewFleet prepares connections; nothing is dialled before it is needed.
 func NewFleet(nodes []spec.Node, auth spec.Auth, tlsSpec *spec.TLS) (*Fleet, error) {
-	f := &Fleet{clients: map[string]*redis.Client{}, options: redis.Options{
+	f := &Fleet{clients: map[string]*redis.Client{}, clientName: clientPrefix + rand.Text(), options: redis.Options{
 		Username: auth.Username, Password: auth.Password.Reveal(),
 		DialTimeout: dialTimeout, ReadTimeout: commandTimeout, WriteTimeout: commandTimeout,
 		DialerRetries: 1, MaxRetries: -1, PoolSize: connections, Protocol: 2, DisableIdentity: true,
 	}}
+	f.options.OnConnect = f.introduceItself
 	var err error
 	if f.options.TLSConfig, err = tlsSpec.Config(); err != nil {
 		return nil, err

@@ -63,8 +63,10 @@ const (
 	stageAnew = iota + 1
 	stageTakeover
 	stageForget
-	stageAdopt
+	// Slots are yielded before any are adopted, which takes a new epoch that would
+	// win for those, too.
 	stageYield
+	stageAdopt
 	stageClose
 	// Who imports a slot that is to be closed may serve nothing until it is.
 	stageResume

@@ -30,9 +30,11 @@ type patient struct {
 
 const patientKeys = 20_000
 
-func newPatient(t *testing.T) *patient {
-	c := clustertest.Start(t, 6, clustertest.Restart(), clustertest.Directive("appendonly", "yes"), clustertest.Directive("appendfsync", "no"))
-	p := &patient{Cluster: c, t: t, d: cluster.Desired{Nodes: specNodes(t, c.Addrs()), ReplicasPerShard: 1}}
+func newPatient(t *testing.T) *patient { return newPatientOf(t, 1) }
+
+func newPatientOf(t *testing.T, replicas int) *patient {
+	c := clustertest.Start(t, 3+3*replicas, clustertest.Restart(), clustertest.Directive("appendonly", "yes"), clustertest.Directive("appendfsync", "no"))
+	p := &patient{Cluster: c, t: t, d: cluster.Desired{Nodes: specNodes(t, c.Addrs()), ReplicasPerShard: replicas}}
 	mustApply(t, p.d, spec.Auth{})
 	p.client = c.NewClient()
 	fill(t, p.client, patientKeys)
@@ -79,6 +81,14 @@ func (p *patient) slotOf(i int) (slot int, keys []string) {
 	}
 	p.t.Fatalf("n%d has no slot with two keys", i)
 	return 0, nil
+}
+
+// rest has our connections do something else than what the damage was done with:
+// one who is about to go on with it is waited for.
+func (p *patient) rest() {
+	for i := range p.Addrs() {
+		p.do(i, "PING")
+	}
 }
 
 // primaries are the indexes of three nodes that are primaries now.
@@ -192,6 +202,7 @@ func TestRepair(t *testing.T) {
 				p.asking(b, "DEL", keys[0])
 			},
 		},
+		{name: "slots whose old owner has not heard of the new one", do: func() { p.handOverInSilence(a, b) }},
 		{name: "slots that their owner gave up", do: func() {
 			p.do(a, "CLUSTER", "DELSLOTS", slot, slot+1, slot+2)
 		}},
@@ -255,6 +266,7 @@ func TestRepair(t *testing.T) {
 			a, b = at[0], at[1]
 			slot, keys = p.slotOf(a)
 			damage.do()
+			p.rest()
 			if damage.mend != nil {
 				_, err := apply(t.Context(), t, p.d, spec.Auth{})
 				var f *spec.Failure
@@ -265,15 +277,12 @@ func TestRepair(t *testing.T) {
 					t.Errorf("%q does not name %q, or does not say what to do", f.Error(), keys[0])
 				}
 				damage.mend()
+				p.rest()
 			}
 			start := time.Now()
 			mustApply(t, p.d, spec.Auth{})
 			t.Logf("repaired in %s", time.Since(start).Round(time.Millisecond))
-			p.client.ReloadState(t.Context())
-			checkFilled(t, p.client, patientKeys)
-			if total := p.keys(); total != patientKeys {
-				t.Errorf("the primaries hold %d keys, want %d", total, patientKeys)
-			}
+			p.check()
 		})
 		if t.Failed() {
 			return
@@ -323,6 +332,34 @@ func (p *patient) loseSource(a, b, slot int, key string) {
 	})
 }
 
+// handOverInSilence moves slots with their keys, and ends before the source is
+// told. The target claims them with a new epoch, and that comes to the source with its next ping only.
+func (p *patient) handOverInSilence(from, to int) {
+	p.t.Helper()
+	p.do(to, "CLUSTER", "BUMPEPOCH")
+	slots, _ := p.slots(from).TakeFirst(30)
+	for slot := range slots.All {
+		p.do(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", p.id(from))
+		p.do(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", p.id(to))
+		p.Node(from).Await("rid of a slot's keys", func() error {
+			source := p.Node(from).Client()
+			keys := source.ClusterGetKeysInSlot(p.t.Context(), slot, 100).Val()
+			if len(keys) == 0 {
+				return nil
+			}
+			args := []any{"MIGRATE", "127.0.0.1", p.Node(to).Port(), "", 0, 5000, "KEYS"}
+			for _, key := range keys {
+				args = append(args, key)
+			}
+			return source.Do(p.t.Context(), args...).Err() // a busy machine's cluster may be down for a moment
+		})
+		p.do(to, "CLUSTER", "SETSLOT", slot, "STABLE") // nothing is said of slots that it does not import
+	}
+	for slot := range slots.All {
+		p.do(to, "CLUSTER", "SETSLOT", slot, "NODE", p.id(to))
+	}
+}
+
 // split has node a's replica be made the primary where nobody knows it, as by
 // hand in the lesser half of a partition. Then both take writes: mine is written
 // in its shard on a only, theirs on the other only, and both, if set, on both.
@@ -360,6 +397,14 @@ func (p *patient) split(a int, mine, theirs, both string) {
 // killReshard has redis-cli move slots from one node to the other, and kills it halfway.
 func (p *patient) killReshard(from, to int) {
 	p.t.Helper()
+	cmd := p.reshard(from, to)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
+// reshard has redis-cli move slots from one node to the other, and returns when it has begun.
+func (p *patient) reshard(from, to int) *exec.Cmd {
+	p.t.Helper()
 	before := p.slots(from).Count()
 	cmd := exec.CommandContext(p.t.Context(), "redis-cli", "--cluster", "reshard", p.Node(from).Addr(), "--cluster-from", fmt.Sprint(p.id(from)),
 		"--cluster-to", fmt.Sprint(p.id(to)), "--cluster-slots", "2000", "--cluster-pipeline", "1", "--cluster-yes")
@@ -372,8 +417,17 @@ func (p *patient) killReshard(from, to int) {
 		}
 		return nil
 	})
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
+	return cmd
+}
+
+// check looks for every key, where it belongs and nowhere else.
+func (p *patient) check() {
+	p.t.Helper()
+	p.client.ReloadState(p.t.Context())
+	checkFilled(p.t, p.client, patientKeys)
+	if total := p.keys(); total != patientKeys {
+		p.t.Errorf("the primaries hold %d keys, want %d", total, patientKeys)
+	}
 }
 
 func (p *patient) asking(i int, args ...any) any {

@@ -27,7 +27,7 @@ func (e *executor) verify(ctx context.Context) (Observed, error) {
 
 // awaitWhole waits until there is no problem.
 func (e *executor) awaitWhole(ctx context.Context, limit time.Duration) error {
-	n := nudger{e: e, began: time.Now(), last: map[[2]string]time.Time{}, bumped: map[string]bool{}}
+	n := newNudger(e)
 	return poll(ctx, limit, func(ctx context.Context) error {
 		e.last = e.observe(ctx, e.wanted)
 		problems := Problems(e.last, e.replicas)
@@ -52,6 +52,10 @@ type nudger struct {
 	bumped map[string]bool
 }
 
+func newNudger(e *executor) *nudger {
+	return &nudger{e: e, began: time.Now(), last: map[[2]string]time.Time{}, bumped: map[string]bool{}}
+}
+
 const (
 	nudgeEvery = time.Second
 	mostNudges = 2000 // of one wait
@@ -66,6 +70,11 @@ func (n *nudger) nudge(ctx context.Context, o Observed) error {
 	for _, m := range members {
 		byID[m.ID] = m
 	}
+	var undeserving []misattribution
+	bump := time.Since(n.began) > disbelief
+	if bump {
+		undeserving = o.misattributions()
+	}
 	listeners := map[string][]string{}
 	for _, m := range members {
 		for _, p := range m.Peers {
@@ -73,7 +82,7 @@ func (n *nudger) nudge(ctx context.Context, o Observed) error {
 			if self == nil || !outdated(p, self) || len(n.last) >= mostNudges {
 				continue
 			}
-			if self.PrimaryID == "" && len(self.Slots) > 0 && time.Since(n.began) > disbelief && !n.bumped[self.Node.Name] {
+			if bump && n.deserves(self, undeserving) {
 				n.bumped[self.Node.Name] = true
 				if err := n.e.f.client(self.Node.Name).Do(ctx, "CLUSTER", "BUMPEPOCH").Err(); err != nil {
 					return fmt.Errorf("%s: %w", self.Node.Name, err)
@@ -90,6 +99,13 @@ func (n *nudger) nudge(ctx context.Context, o Observed) error {
 		// Of those that know each other, a MEET is a ping that is sent at once.
 		return n.e.meet(ctx, n.e.f.client(name), Step{Peers: listeners[name]})
 	})
+}
+
+// deserves says whether a node may be given a new epoch, once: it owns slots, and
+// nobody takes it for the owner of those of another.
+func (n *nudger) deserves(m *Member, wrong []misattribution) bool {
+	return m.PrimaryID == "" && len(m.Slots) > 0 && !n.bumped[m.Node.Name] &&
+		!slices.ContainsFunc(wrong, func(x misattribution) bool { return x.to == m.ID })
 }
 
 func firstFew(problems []string) string {
@@ -121,7 +137,7 @@ func (e *executor) awaitOK(ctx context.Context, names []string) error {
 }
 
 // forgetStrays has a node forget members that nobody wants, that own nothing, and
-// that failed or were told to go. A node that has just joined may hear of one from
+// that failed or are to go. A node that has just joined may hear of one from
 // a message that was on its way while the others forgot it, and would remember it for good.
 func (e *executor) forgetStrays(ctx context.Context, name string) {
 	c := e.f.client(name)
@@ -129,12 +145,15 @@ func (e *executor) forgetStrays(ctx context.Context, name string) {
 	if err != nil {
 		return // it is asked again
 	}
-	wanted := map[string]bool{}
+	wanted, leaving := map[string]bool{}, map[string]bool{}
 	for _, n := range e.wanted {
 		wanted[e.ids[n]] = true
 	}
+	for _, id := range e.ids {
+		leaving[id] = !wanted[id]
+	}
 	for _, p := range peers {
-		gone := p.Failing() || p.Has("noaddr") || e.dismissed[p.ID]
+		gone := p.Failing() || p.Has("noaddr") || e.dismissed[p.ID] || leaving[p.ID]
 		if !wanted[p.ID] && p.Settled() && gone && len(p.Slots) == 0 && !p.Has("myself") {
 			_ = c.ClusterForget(ctx, p.ID).Err() // it is asked again
 		}

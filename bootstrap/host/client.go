@@ -50,6 +50,24 @@ func listens(ctx context.Context, node spec.Node) bool {
 	return !errors.Is(err, syscall.ECONNREFUSED)
 }
 
+// answers says whether the process replies at all, be it that it loads its data
+// or wants a password.
+func answers(ctx context.Context, node spec.Node) bool {
+	conn, err := connect(ctx, node)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(replyTimeout)); err != nil {
+		return false
+	}
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	n, _ := conn.Read(make([]byte, 1))
+	return n > 0
+}
+
 func options(addr, password string) *redis.Options {
 	network := "tcp"
 	if strings.HasPrefix(addr, "/") {

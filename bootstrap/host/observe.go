@@ -10,9 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/proc"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/host/service"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/redisconf"
 	"github.com/redisfleet/terraform-provider-redis/bootstrap/spec"
@@ -59,7 +57,8 @@ func (a *apply) observe(ctx context.Context) error {
 			p.state.PID = p.adopted.PID
 		}
 		p.snapshot = p.state.PID == 0 && p.ignoresSnapshot()
-		if p.state.Active && (p.state.Exits > 0 && !proc.Survives(ctx, p.state.PID, firstSecond) || !listens(ctx, p.node)) {
+		// One that ends at each start listens for a moment, too, but never answers.
+		if p.state.Active && (p.state.Exits > 0 && !answers(ctx, p.node) || !listens(ctx, p.node)) {
 			p.state.PID = 0 // It is started: whether it comes up is seen then.
 		}
 	}
@@ -81,10 +80,6 @@ func (a *apply) ownerFor(p *process) (identity, error) {
 	}
 	return owner, nil
 }
-
-// firstSecond is how long a process has to run that ended before: one that ends
-// at each start listens for a moment, too.
-const firstSecond = time.Second
 
 // readConf reads the redis.conf of a process. One that cannot be parsed counts as
 // empty: it is about to be replaced.

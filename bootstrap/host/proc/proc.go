@@ -152,29 +152,6 @@ func AwaitStopped(ctx context.Context, pid int) error {
 	}
 }
 
-// Survives waits until the process pid has run for age, and says whether it has.
-func Survives(ctx context.Context, pid int, age time.Duration) bool {
-	for {
-		stat, err := statOf(pid)
-		if err != nil || stat.State == "Z" || stat.State == "X" {
-			return false
-		}
-		began, err := stat.StartTime()
-		if err != nil {
-			return false
-		}
-		const second = 1000 // milliseconds
-		if time.Since(time.UnixMilli(int64(began*second))) >= age {
-			return true
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(pollInterval):
-		}
-	}
-}
-
 func statOf(pid int) (procfs.ProcStat, error) {
 	p, err := procfs.NewProc(pid)
 	if err != nil {

@@ -112,12 +112,23 @@ func (c *Cluster) Addrs() []string {
 }
 
 // Form makes a cluster of all nodes with redis-cli, and waits until every node
-// says that it is ok and every replica's link is up.
+// says that it is ok and knows the replicas, whose links are up.
 func (c *Cluster) Form(replicas int) {
 	c.t.Helper()
 	args := append([]string{"--cluster", "create"}, c.Addrs()...)
 	c.CLI(append(args, "--cluster-replicas", strconv.Itoa(replicas), "--cluster-yes")...)
 	c.WaitOK()
+	// A node learns who became a replica some time after the replica does.
+	want := len(c.nodes) - len(c.nodes)/(1+replicas)
+	for _, n := range c.nodes {
+		n.Await("aware of all replicas", func() error {
+			nodes, err := n.client.ClusterNodes(c.t.Context()).Result()
+			if got := strings.Count(nodes, "slave "); err == nil && got != want {
+				err = fmt.Errorf("%d of %d replicas in %q", got, want, nodes)
+			}
+			return err
+		})
+	}
 }
 
 // CLI runs redis-cli and returns its output; a failure fails the test.

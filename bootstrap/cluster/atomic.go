@@ -41,6 +41,11 @@ func (e *executor) migrateAtomically(ctx context.Context, s Step) error {
 			args = append(args, r.First, r.Last)
 		}
 		err = source.Do(ctx, append(args, "NODE", e.ids[s.Target])...).Err()
+		if isReply(err, "manually migrated") {
+			return &spec.Failure{Host: s.Node, Step: "move slots",
+				Cause:  fmt.Sprintf("somebody else has begun to move slots key by key: %v", err),
+				Advice: "Wait until it is done, or end it. Then apply again."}
+		}
 		if err != nil && !isReply(err, "already migrating") {
 			return fmt.Errorf("have %s move slots: %w", s.Node, err)
 		}

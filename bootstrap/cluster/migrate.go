@@ -64,10 +64,21 @@ func (e *executor) migrate(ctx context.Context, s Step) error {
 		return err
 	}
 	e.progress.start()
-	if e.migratesAtomically(s.Node) && e.migratesAtomically(s.Target) {
-		return e.migrateAtomically(ctx, s)
+	for _, name := range []string{s.Node, s.Target} {
+		atomic := e.migratesAtomically(name)
+		if atomic {
+			view, err := ownView(ctx, e.f.client(name))
+			if err != nil {
+				return err
+			}
+			// One that has slots open, by a move that was cut off, refuses to.
+			atomic = len(view.Migrating)+len(view.Importing) == 0
+		}
+		if !atomic {
+			return e.migrateOpenly(ctx, s)
+		}
 	}
-	return e.migrateOpenly(ctx, s)
+	return e.migrateAtomically(ctx, s)
 }
 
 // migrateOpenly opens slots, moves their keys and hands them over, in the order

@@ -70,6 +70,9 @@ func (n *nudger) nudge(ctx context.Context, o Observed) error {
 	for _, m := range members {
 		byID[m.ID] = m
 	}
+	if err := n.closeOnReplicas(ctx, members, byID); err != nil {
+		return err
+	}
 	var undeserving []misattribution
 	bump := time.Since(n.began) > disbelief
 	if bump {
@@ -99,6 +102,38 @@ func (n *nudger) nudge(ctx context.Context, o Observed) error {
 		// Of those that know each other, a MEET is a ping that is sent at once.
 		return n.e.meet(ctx, n.e.f.client(name), Step{Peers: listeners[name]})
 	})
+}
+
+// closeOnReplicas closes slots that a replica has open and its primary has not:
+// Valkey has replicas follow what their primary is told of slots, and one that was
+// away for a while missed it. It follows when the primary is told again.
+func (n *nudger) closeOnReplicas(ctx context.Context, members []*Member, byID map[string]*Member) error {
+	for _, m := range members {
+		primary, told := byID[m.PrimaryID], [2]string{m.Node.Name}
+		if primary == nil || time.Since(n.last[told]) <= nudgeEvery {
+			continue
+		}
+		rest := openSlots(m).Minus(openSlots(primary))
+		if len(rest) == 0 {
+			continue
+		}
+		n.last[told] = time.Now()
+		if err := setSlots(ctx, n.e.f.client(primary.Node.Name), rest, "STABLE", ""); err != nil {
+			return fmt.Errorf("%s: %w", primary.Node.Name, err)
+		}
+	}
+	return nil
+}
+
+// openSlots are the slots that m migrates or imports.
+func openSlots(m *Member) Slots {
+	var open []Range
+	for _, slots := range []map[int]string{m.Migrating, m.Importing} {
+		for slot := range slots {
+			open = append(open, Range{slot, slot})
+		}
+	}
+	return SlotsOf(open...)
 }
 
 // deserves says whether a node may be given a new epoch, once: it owns slots, and

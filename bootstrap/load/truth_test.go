@@ -174,7 +174,9 @@ func holdReplies(t *testing.T, p *proxy, clients int) (wrong []string) {
 	r := request([]string{p.listener.Addr().String()}, spec.Workload{Duration: seconds(length), Clients: clients, Threads: 2, Rate: rate, RequestTimeout: seconds(5)})
 	res := run(t, r, Hooks{Started: func() {
 		held.Go(func() {
-			time.Sleep(time.Second) // well into the load
+			// Well into the load, between two commands, and away from the ends of seconds,
+			// when the load sums up: what is under way when the hold begins is held too.
+			time.Sleep(1250 * time.Millisecond)
 			from, to = p.hold(400 * time.Millisecond)
 		})
 	}})

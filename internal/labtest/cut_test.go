@@ -3,16 +3,13 @@
 package labtest_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +17,7 @@ import (
 	"time"
 
 	"github.com/redisfleet/terraform-provider-redis/internal/lab"
+	"github.com/redisfleet/terraform-provider-redis/internal/provider/acctest"
 )
 
 // TestAppliesAreCutOff has an apply lose its coordinator, its way to the hosts or
@@ -194,45 +192,15 @@ func (c *cutter) onAll(script string) error {
 // 0 it comes to its end. It returns that step, or the last one, and their number.
 func (c *cutter) apply(at int, strike func(terraform int) error) (last string, steps int) {
 	c.t.Helper()
-	const theEnd = "the end"
-	path := filepath.Join(c.t.TempDir(), "progress")
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	progress, err := os.OpenFile(path, os.O_RDWR, 0) // both ways, so that it is open while nobody writes
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer func() { _ = progress.Close() }()
 	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Minute)
 	defer cancel()
 	cmd := c.lab.Command(ctx, "terraform", "apply", "-auto-approve", "-no-color", "-var", "connect_timeout=5s")
-	cmd.Dir, cmd.Env = c.w.dir, slices.Concat(c.w.env, []string{"REDIS_PROGRESS_FILE=" + path})
+	cmd.Dir, cmd.Env = c.w.dir, c.w.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		c.t.Fatal(err)
-	}
 	var strikeErr error
-	told := make(chan struct{})
-	go func() {
-		defer close(told)
-		for lines := bufio.NewScanner(progress); lines.Scan() && lines.Text() != theEnd; {
-			if at > 0 && steps == at {
-				continue
-			}
-			_, last, _ = strings.Cut(lines.Text(), "  ")
-			if steps++; steps == at {
-				strikeErr = strike(cmd.Process.Pid)
-			}
-		}
-	}()
-	err = cmd.Wait()
-	if _, err := fmt.Fprintln(progress, theEnd); err != nil {
-		c.t.Fatal(err)
-	}
-	<-told
+	last, steps, err := acctest.Cut(c.t, cmd, at, func(cli int) { strikeErr = strike(cli) })
 	c.w.log.Write(out.Bytes())
 	if strikeErr != nil {
 		c.t.Fatal(strikeErr)

@@ -3,11 +3,9 @@
 package provider_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -122,49 +120,16 @@ func (c *cuts) suffer(t *testing.T, w workspace, place acctest.Place) {
 	t.Logf("%s: %s killed at step %d of %d: %s", c.name, who, at, c.steps, last)
 }
 
-// theEnd is written where the provider writes its steps, when there are no more.
-const theEnd = "the end"
-
 // cut runs an apply, and kills who when it begins its step number at, from 1; with
 // 0 it comes to its end. It returns that step, or the last one, and their number.
 func (w workspace) cut(t *testing.T, place acctest.Place, at int, who victim) (last string, steps int) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "progress")
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	progress, err := os.OpenFile(path, os.O_RDWR, 0) // both ways, so that it is open while nobody writes
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = progress.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out strings.Builder
 	cmd := w.command(ctx, "apply", "-auto-approve")
-	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "REDIS_PROGRESS_FILE="+path)
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	told := make(chan struct{})
-	go func() {
-		defer close(told)
-		for lines := bufio.NewScanner(progress); lines.Scan() && lines.Text() != theEnd; {
-			if at > 0 && steps == at {
-				continue
-			}
-			_, last, _ = strings.Cut(lines.Text(), "  ")
-			if steps++; steps == at {
-				kill(t, place, cmd.Process.Pid, who)
-			}
-		}
-	}()
-	err = cmd.Wait()
-	if _, err := fmt.Fprintln(progress, theEnd); err != nil {
-		t.Fatal(err)
-	}
-	<-told
+	last, steps, err := acctest.Cut(t, cmd, at, func(cli int) { kill(t, place, cli, who) })
 	if err != nil && steps != at {
 		t.Fatalf("apply: %v\n%s", err, &out)
 	}

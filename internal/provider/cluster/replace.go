@@ -7,7 +7,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
 // replacesKey marks, in the private part of a plan, a cluster that is made anew
@@ -40,10 +39,11 @@ func planReplacement(ctx context.Context, plan model, state *model, resp *resour
 
 // replacedBy says whether plan is another cluster than m, and by which attribute.
 func (m *model) replacedBy(plan model) (attribute string, replaced bool) {
-	for attribute, values := range map[string][2]types.String{"name": {m.Name, plan.Name}, "base_dir": {m.BaseDir, plan.BaseDir}} {
-		if !values[1].IsUnknown() && !values[0].Equal(values[1]) {
-			return attribute, true
-		}
+	switch {
+	case !plan.Name.IsUnknown() && !m.Name.Equal(plan.Name):
+		return "name", true
+	case !plan.BaseDir.IsUnknown() && !m.BaseDir.Equal(plan.BaseDir):
+		return "base_dir", true
 	}
 	return "", false
 }
